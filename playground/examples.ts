@@ -1,0 +1,55 @@
+/** One ready operation: a file of `examples/`, its variables' template beside it. */
+export interface Example {
+  /** Name of its operation, which is also its tab's title. */
+  readonly name: string;
+  readonly group: string;
+  readonly title: string;
+  readonly query: string;
+  /** Variables in which a text such as `{{messageId}}` stands for a fact; undefined when it has none. */
+  readonly variables: unknown;
+}
+
+/** What is known of the signed-in account, by the names that templates use. */
+export type Facts = Readonly<Record<string, string | readonly string[]>>;
+
+const documents = import.meta.glob<string>("./examples/*.graphql", { query: "?raw", import: "default", eager: true });
+const templates = import.meta.glob<unknown>("./examples/*.json", { import: "default", eager: true });
+
+/** All examples, in the order of their file names. */
+export const examples: readonly Example[] = Object.entries(documents).map(([path, query]) => {
+  const [, group = "", title = ""] = /^# ([^:\n]+): (.+)/.exec(query) ?? [];
+  const [, name = ""] = /^(?:query|mutation|subscription) (\w+)/m.exec(query) ?? [];
+  if (!group || !name) throw new Error(`${path} must begin with "# Group: title" and name its operation`);
+  return { name, group, title, query, variables: templates[path.replace(/\.graphql$/, ".json")] };
+});
+
+/** The tabs that are open at first, in the order of the story they tell. */
+export const story: readonly Example[] = ["SignIn", "Inbox", "OpenMessage", "Reply", "Upload", "MailboxChanged"].flatMap((name) =>
+  examples.filter((example) => example.name === name),
+);
+
+/** An example's variables as JSON text, with the facts put in. What is not known keeps its `{{name}}`. */
+export function fill(example: Example, facts: Facts): string {
+  if (example.variables === undefined) return "";
+  return JSON.stringify(example.variables, (_key, value: unknown) => facts[placeholder(value) ?? ""] ?? value, 2);
+}
+
+/** Says what to do about the first `{{name}}` that is still in the variables; undefined when none is. */
+export function missingFact(variables: unknown): string | undefined {
+  let missing: string | undefined;
+  JSON.stringify(variables, (_key, value: unknown) => {
+    missing ??= placeholder(value);
+    return value;
+  });
+  return missing && (advice[missing] ?? `Put a value in the place of {{${missing}}} in the variables; this account has none to offer.`);
+}
+
+const advice: Readonly<Record<string, string>> = {
+  draftId: "There is no draft yet. Run the example “Save a draft” first; its id is then filled in here.",
+  sessionId: "Run the example “My sessions” first. If another session of yours is alive, its id is then filled in here; “Sign in” starts one.",
+  password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
+};
+
+function placeholder(value: unknown): string | undefined {
+  return typeof value === "string" ? /^\{\{(\w+)\}\}$/.exec(value)?.[1] : undefined;
+}

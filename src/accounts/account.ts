@@ -1,0 +1,81 @@
+import { Field, ObjectType, registerEnumType } from "type-graphql";
+import { Column, Entity, PrimaryColumn } from "typeorm";
+import { Loader } from "../context.ts";
+import type { NodeKind } from "../graphql/node-id.ts";
+import { Node } from "../graphql/node.ts";
+
+/** What somebody is to the organisation. */
+export enum AccountKind {
+  MEMBER = "MEMBER",
+  PROVIDER = "PROVIDER",
+  BROKER = "BROKER",
+  EMPLOYER = "EMPLOYER",
+  EMPLOYEE = "EMPLOYEE",
+  ADMINISTRATOR = "ADMINISTRATOR",
+}
+
+registerEnumType(AccountKind, {
+  name: "AccountKind",
+  description: "What somebody is to the organisation. All but employees and administrators are external people.",
+  valuesConfig: {
+    MEMBER: { description: "Somebody insured." },
+    PROVIDER: { description: "A doctor, hospital or laboratory." },
+    BROKER: { description: "A broker or an agency." },
+    EMPLOYER: { description: "An employer that insures its people." },
+    EMPLOYEE: { description: "Somebody who works for the organisation; may write to anyone." },
+    ADMINISTRATOR: { description: "An employee who also runs the system." },
+  },
+});
+
+/** Whether an account of this kind belongs to the organisation. */
+export function isEmployeeKind(kind: AccountKind): boolean {
+  return kind === AccountKind.EMPLOYEE || kind === AccountKind.ADMINISTRATOR;
+}
+
+/** Somebody who can sign in. */
+@Entity("accounts")
+@ObjectType({ implements: Node, description: "Somebody who can sign in. Only its owner can see it." })
+export class Account extends Node {
+  @PrimaryColumn("uuid", { name: "id" })
+  uuid!: string;
+
+  protected override get nodeKey(): [NodeKind, string] {
+    return ["Account", this.uuid];
+  }
+
+  @Column("text", { name: "user_id" })
+  @Field(() => String, { description: "What is typed to sign in; lower case, not necessarily an address." })
+  userId!: string;
+
+  @Column("text", { name: "password_hash" })
+  passwordHash!: string;
+
+  @Column("text")
+  @Field(() => AccountKind, { description: "What this person is to the organisation." })
+  kind!: AccountKind;
+
+  @Column("text", { name: "display_name" })
+  @Field(() => String, { description: "The name others see." })
+  displayName!: string;
+
+  @Column("text")
+  @Field(() => String, { description: "The e-mail address of this person's own mailbox." })
+  address!: string;
+
+  @Column("timestamptz", { name: "created_at" })
+  createdAt!: Date;
+
+  @Column("timestamptz", { name: "last_signed_in_at", nullable: true })
+  @Field(() => Date, { nullable: true, description: "When this account last signed in." })
+  lastSignedInAt!: Date | null;
+
+  @Column("timestamptz", { name: "disabled_at", nullable: true })
+  disabledAt!: Date | null;
+}
+
+/** Accounts by their key; undefined where there is none. */
+export const accountByKey = new Loader<string, Account | undefined>(async (ctx, keys) => {
+  const accounts = await ctx.db.manager.createQueryBuilder(Account, "account").where("account.uuid in (:...keys)", { keys }).getMany();
+  const found = new Map(accounts.map((account) => [account.uuid, account]));
+  return keys.map((key) => found.get(key));
+});

@@ -1,0 +1,84 @@
+import passport, { type Strategy } from "passport";
+import { Strategy as CustomStrategy } from "passport-custom";
+import { Strategy as LocalStrategy } from "passport-local";
+import type { IncomingHttpHeaders } from "node:http";
+import { before, MINUTE } from "../clock.ts";
+import type { Ctx, Viewer } from "../context.ts";
+import { statement } from "../db/database.ts";
+import { Account, type AccountKind, isEmployeeKind } from "./account.ts";
+import { verifyPassword } from "./password.ts";
+
+const TOKEN_FORM = /^[\w-]{43}$/;
+
+/** Who a request comes from, by its `Authorization: Bearer` header or its session cookie; null for nobody. */
+export async function authenticateSession(ctx: Ctx, headers: IncomingHttpHeaders): Promise<Viewer | null> {
+  const token = tokenOf(headers, cookieName(ctx.config.publicUrl));
+  if (token === null) return null;
+  return authenticate<Viewer>(new CustomStrategy((_request, done) => void checkToken(ctx, token).then((viewer) => done(null, viewer ?? false), done)));
+}
+
+/** The account with this user ID and password; null if they do not match, in the same time whatever is wrong. */
+export async function authenticatePassword(ctx: Ctx, input: { userId: string; password: string }): Promise<Account | null> {
+  const strategy = new LocalStrategy({ usernameField: "userId", session: false }, (userId, password, done) => {
+    checkPassword(ctx, userId, password).then((account) => done(null, account ?? false), done);
+  });
+  return authenticate<Account>(strategy, input);
+}
+
+/** The cookie browsers carry; `__Host-` pins it to this very host where the address is https. */
+export function cookieName(publicUrl: string | null): string {
+  return publicUrl?.startsWith("https:") ? "__Host-session" : "session";
+}
+
+/** What passport makes: with a callback of our own it only reads the request. */
+type Middleware = (request: object, response: object, next: (error: unknown) => void) => void;
+
+const authenticator = new passport.Passport();
+
+/** Runs a passport strategy over anything that carries credentials: HTTP, WebSocket and multipart alike. */
+function authenticate<User>(strategy: Strategy, body: object = {}): Promise<User | null> {
+  return new Promise((resolve, reject) => {
+    const decide = (error: unknown, user?: User | false): void => {
+      if (error) reject(error instanceof Error ? error : new Error("A strategy failed"));
+      else resolve(user || null);
+    };
+    const middleware: Middleware = authenticator.authenticate(strategy, { session: false }, decide);
+    middleware({ body, query: {} }, {}, reject);
+  });
+}
+
+async function checkPassword(ctx: Ctx, userId: string, password: string): Promise<Account | null> {
+  const account = await ctx.db.manager.findOneBy(Account, { userId: userId.trim().toLowerCase() });
+  const matches = await verifyPassword(account?.passwordHash ?? null, password);
+  return matches && account !== null && account.disabledAt === null ? account : null;
+}
+
+async function checkToken(ctx: Ctx, token: string): Promise<Viewer | null> {
+  if (!TOKEN_FORM.test(token)) return null;
+  const { db, clock, config, keyedHash } = ctx;
+  const now = clock.now();
+  const idleSince = before(now, config.session.idleMinutes * MINUTE);
+  const [session] = await db.run(sessionByToken, [keyedHash.hash("session-token", token), now, idleSince]);
+  if (session === undefined) return null;
+  if (session.lastUsedAt < before(now, MINUTE)) await db.run(touchSession, [session.id, now]);
+  return { accountId: session.accountId, sessionId: session.id, isEmployee: isEmployeeKind(session.kind) };
+}
+
+/** A bearer token wins over a cookie. Tokens are never read from an address or a body. */
+function tokenOf(headers: IncomingHttpHeaders, cookie: string): string | null {
+  if (headers.authorization !== undefined) return /^Bearer +(\S+)$/i.exec(headers.authorization)?.[1] ?? null;
+  for (const pair of headers.cookie?.split(";") ?? []) {
+    const [name, value] = pair.trim().split("=", 2);
+    if (name === cookie && value) return value;
+  }
+  return null;
+}
+
+const sessionByToken = statement<{ id: string; accountId: string; lastUsedAt: Date; kind: AccountKind }>(
+  "session-by-token",
+  `select s.id, s.account_id as "accountId", s.last_used_at as "lastUsedAt", a.kind
+   from sessions s join accounts a on a.id = s.account_id
+   where s.token_hash = $1 and s.revoked_at is null and s.expires_at > $2 and s.last_used_at > $3 and a.disabled_at is null`,
+);
+
+const touchSession = statement("session-touch", "update sessions set last_used_at = greatest(last_used_at, $2) where id = $1");

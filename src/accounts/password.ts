@@ -1,0 +1,53 @@
+import { argon2id, hash, needsRehash, verify } from "argon2";
+import { ProblemCode, refuse } from "../problem.ts";
+
+/** OWASP's minimum for argon2id: 19 MiB, two passes, one lane. About 35 ms each on one core. */
+const parameters = { type: argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
+const MAX_PASSWORD_LENGTH = 1024;
+const MAX_RUNNING = 2;
+const MAX_WAITING = 100;
+
+/** Hashes a new password. */
+export async function hashPassword(password: string): Promise<string> {
+  return limited(() => hash(password, parameters));
+}
+
+/**
+ * Checks a password. Without a hash (nobody has this user ID) it does the same work against a dummy and says no, so
+ * that the time it takes tells nothing.
+ */
+export async function verifyPassword(passwordHash: string | null, password: string): Promise<boolean> {
+  const matches = await limited(async () => verify(passwordHash ?? (await dummyHash()), password.slice(0, MAX_PASSWORD_LENGTH)));
+  return matches && passwordHash !== null && password.length <= MAX_PASSWORD_LENGTH;
+}
+
+/** True when a hash was made with weaker parameters than today's. */
+export function isOutdated(passwordHash: string): boolean {
+  return needsRehash(passwordHash, parameters);
+}
+
+let dummy: Promise<string> | undefined;
+
+function dummyHash(): Promise<string> {
+  return (dummy ??= hash("a password nobody has", parameters));
+}
+
+let running = 0;
+const waiting: (() => void)[] = [];
+
+/** Lets two hash at a time, so that a flood of sign-ins takes neither all memory nor every thread; turns the excess away. */
+async function limited<T>(work: () => Promise<T>): Promise<T> {
+  if (running >= MAX_RUNNING) {
+    if (waiting.length >= MAX_WAITING) refuse(ProblemCode.THROTTLED, "Too many people are signing in at once. Try again in a few seconds.", { retryAfter: 5 });
+    await new Promise<void>((resume) => waiting.push(resume));
+  } else {
+    running += 1;
+  }
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next) next();
+    else running -= 1;
+  }
+}

@@ -1,0 +1,95 @@
+import path from "node:path";
+import type { Logger } from "pino";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import type { Services } from "./context.ts";
+import { createDataSource, migrate } from "./data-source.ts";
+import { poolOf } from "./db/database.ts";
+import { people } from "./demo/world.ts";
+import { seedDemo } from "./demo/seed.ts";
+import { Bus } from "./ledger/bus.ts";
+import { Relay } from "./ledger/relay.ts";
+import { createLog } from "./log.ts";
+import { createSchema } from "./schema.ts";
+import { createHttp } from "./server/http.ts";
+import { LocalBlobStore } from "./vault/blob-store.ts";
+import { createKeyedHash } from "./vault/keyed-hash.ts";
+import { localSecretKey } from "./vault/local-secret-key.ts";
+import { startWorker } from "./worker.ts";
+
+/** What a test may put in the place of the real thing. */
+export interface AppOverrides {
+  readonly clock?: Clock;
+  readonly log?: Logger;
+}
+
+/** A running server. */
+export interface App {
+  /** Where people reach it; null if this process runs no API. */
+  readonly url: string | null;
+  readonly services: Services;
+  /** Stops taking requests, lets those in flight finish, and closes everything; more calls do no more. */
+  close(): Promise<void>;
+}
+
+/** Starts the parts that the configuration names, on a database that is brought up to date first. */
+export async function startApp(config: Config, { clock = systemClock, log = createLog(config.logLevel) }: AppOverrides = {}): Promise<App> {
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const step of closing.splice(0).reverse()) await step();
+  };
+  try {
+    const databaseUrl = config.databaseUrl ?? (await startDemoDatabase(config, closing));
+    const blobs = new LocalBlobStore(path.join(config.dataDir, "blobs"));
+    await blobs.prepare();
+    const keyedHash = createKeyedHash(config.secretKey ?? (await localSecretKey(config.dataDir)));
+    await migrate(databaseUrl);
+
+    const dataSource = await createDataSource({ url: databaseUrl, poolSize: config.databasePoolSize }).initialize();
+    closing.push(() => dataSource.destroy());
+    const bus = new Bus(poolOf(dataSource), databaseUrl, log);
+    const relay = new Relay(dataSource, log);
+    const services: Services = { config, dataSource, bus, relay, blobs, keyedHash, clock, log };
+    await bus.open();
+    closing.push(() => bus.close());
+    relay.open();
+    closing.push(() => relay.close());
+    if (config.demoPassword !== null) await seedDemo(services, config.demoPassword);
+
+    if (config.parts.includes("worker")) {
+      const workerSource = await createDataSource({ url: databaseUrl, poolSize: 4, patient: true }).initialize();
+      closing.push(() => workerSource.destroy());
+      const worker = await startWorker({ ...services, dataSource: workerSource }, databaseUrl);
+      closing.push(() => worker.stop());
+    }
+    const url = config.parts.includes("api") ? await startApi(services, closing) : null;
+    return { url, services, close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function startApi(services: Services, closing: (() => Promise<unknown>)[]): Promise<string> {
+  const { config, dataSource } = services;
+  const readiness = {
+    async check() {
+      if (await dataSource.showMigrations()) throw new Error("Migrations are pending");
+    },
+  };
+  const { name } = config.organisation;
+  const playground =
+    config.demoPassword === null
+      ? { demo: false as const, organisation: name }
+      : { demo: true as const, organisation: name, accounts: people, password: config.demoPassword };
+  const http = await createHttp({ services, schema: createSchema(), readiness, playground });
+  closing.push(() => http.close());
+  return http.listen();
+}
+
+async function startDemoDatabase(config: Config, closing: (() => Promise<unknown>)[]): Promise<string> {
+  const { startEmbeddedPostgres } = await import("./db/embedded-postgres.ts");
+  const postgres = await startEmbeddedPostgres({ directory: path.join(path.resolve(config.dataDir), "postgres") });
+  closing.push(() => postgres.stop());
+  return postgres.url;
+}

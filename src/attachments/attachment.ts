@@ -1,0 +1,75 @@
+import { Field, Float, ObjectType } from "type-graphql";
+import { Column, Entity, PrimaryColumn } from "typeorm";
+import type { NodeKind } from "../graphql/node-id.ts";
+import { Node } from "../graphql/node.ts";
+import { open } from "../vault/seal.ts";
+
+/** What is sealed about a file. */
+export interface FileHeader {
+  readonly fileName: string;
+  readonly mediaType: string;
+}
+
+/** A file on a draft or a message, or waiting for one. */
+@Entity("attachments")
+@ObjectType({ implements: Node, description: "A file on a draft or a message, or uploaded and waiting for one." })
+export class Attachment extends Node {
+  @PrimaryColumn("uuid", { name: "id" })
+  uuid!: string;
+
+  protected override get nodeKey(): [NodeKind, string] {
+    return ["Attachment", this.uuid];
+  }
+
+  /** Where its bytes are; forwarding shares them. */
+  @Column("uuid", { name: "blob_id" })
+  blobId!: string;
+
+  @Column("uuid", { name: "uploaded_by" })
+  uploadedBy!: string;
+
+  @Column("uuid", { name: "message_id", nullable: true })
+  messageId!: string | null;
+
+  @Column("uuid", { name: "draft_id", nullable: true })
+  draftId!: string | null;
+
+  @Column("smallint")
+  position!: number;
+
+  @Column("bigint")
+  @Field(() => Float, { description: "Its length in bytes." })
+  size!: number;
+
+  /** Sealed name and type; null while the bytes are still coming. */
+  @Column("bytea", { nullable: true })
+  header!: Buffer | null;
+
+  @Column("timestamptz", { name: "created_at" })
+  createdAt!: Date;
+
+  @Column("timestamptz", { name: "stored_at", nullable: true })
+  storedAt!: Date | null;
+
+  @Field(() => String, { description: "Its name, cleaned of paths and control characters; at most 200 characters." })
+  get fileName(): string {
+    return this.file.fileName;
+  }
+
+  @Field(() => String, { description: "Its media type as its content shows it, such as `application/pdf`; `application/octet-stream` if unknown." })
+  get mediaType(): string {
+    return this.file.mediaType;
+  }
+
+  @Field(() => String, { description: "Where to GET it, signed in like every request; always as a file to save. Range requests are supported." })
+  get downloadUrl(): string {
+    return `/attachments/${this.id}`;
+  }
+
+  #file: FileHeader | undefined;
+
+  private get file(): FileHeader {
+    if (this.header === null) throw new Error("An attachment is shown only once it is stored");
+    return (this.#file ??= open<FileHeader>({ id: this.blobId, field: "file" }, this.header));
+  }
+}

@@ -1,0 +1,47 @@
+import contentDisposition from "content-disposition";
+import type { Readable } from "node:stream";
+import parseRange from "range-parser";
+import type { ViewerCtx } from "../context.ts";
+import { decodeId } from "../graphql/node-id.ts";
+import { record } from "../ledger/record.ts";
+import { notFound } from "../problem.ts";
+import { findReadableAttachment } from "./attachment-queries.ts";
+
+/** An answer to a download: 200 whole, 206 a part, 416 a part that does not exist. */
+export interface Download {
+  readonly status: 200 | 206 | 416;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: Readable | null;
+}
+
+/**
+ * Opens a file for a viewer who may read it, as something to save and never to show: `attachment`, `nosniff`, sandboxed,
+ * not stored on the way (RFC 6266, RFC 9110 section 14). One range of bytes is served; several are served whole.
+ */
+export async function downloadAttachment(ctx: ViewerCtx, id: string, range: string | undefined, wantsBytes: boolean): Promise<Download> {
+  const found = (await findReadableAttachment(ctx, decodeId("Attachment", id))) ?? notFound("id");
+  const { attachment, mailboxId } = found;
+  const { size, fileName, mediaType, blobId } = attachment;
+  const headers = {
+    "accept-ranges": "bytes",
+    "cache-control": "private, no-store",
+    "content-disposition": contentDisposition(fileName),
+    "content-security-policy": "default-src 'none'; sandbox",
+    "content-type": mediaType === "text/plain" ? "text/plain; charset=utf-8" : mediaType,
+    "x-content-type-options": "nosniff",
+  };
+  const ranges = range === undefined ? undefined : parseRange(size, range);
+  if (ranges === -1) return { status: 416, headers: { ...headers, "content-range": `bytes */${size}` }, bytes: null };
+  if (wantsBytes)
+    await record(ctx, {
+      action: "attachment.downloaded",
+      subjectId: attachment.uuid,
+      ...(mailboxId === null ? {} : { mailboxId }),
+      ...(attachment.messageId === null ? {} : { messageId: attachment.messageId }),
+    });
+  const [part] = typeof ranges === "object" && ranges.type === "bytes" && ranges.length === 1 ? ranges : [];
+  const bytes = wantsBytes ? ctx.blobs.get(blobId, part) : null;
+  if (part === undefined) return { status: 200, headers: { ...headers, "content-length": String(size) }, bytes };
+  const { start, end } = part;
+  return { status: 206, headers: { ...headers, "content-length": String(end - start + 1), "content-range": `bytes ${start}-${end}/${size}` }, bytes };
+}

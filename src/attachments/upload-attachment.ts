@@ -1,0 +1,126 @@
+import type { Readable } from "node:stream";
+import { type Ctx, inTransaction, type ViewerCtx } from "../context.ts";
+import { statement } from "../db/database.ts";
+import { newId } from "../ids.ts";
+import { record } from "../ledger/record.ts";
+import { ProblemCode, Refusal, refuse, withinLimit } from "../problem.ts";
+import { seal } from "../vault/seal.ts";
+import { Attachment, type FileHeader } from "./attachment.ts";
+import { cleanFileName, DETECTION_BYTES, detectMediaType } from "./file-name.ts";
+
+/** A file as it comes in. `isCut` says, after its end, whether the parser stopped at the size limit. */
+export interface IncomingFile {
+  readonly fileName: string;
+  readonly bytes: Readable;
+  isCut(): boolean;
+}
+
+/**
+ * Streams a file to the blob store and keeps it for its uploader until a draft or a message takes it. A row says that
+ * it is coming before the first byte is stored, so that whatever a crash leaves behind is found and removed.
+ */
+export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Promise<Attachment> {
+  const { blobs, clock, config, viewer } = ctx;
+  const createdAt = clock.now();
+  const attachment = new Attachment();
+  Object.assign(attachment, {
+    uuid: newId(createdAt),
+    blobId: newId(createdAt),
+    uploadedBy: viewer.accountId,
+    messageId: null,
+    draftId: null,
+    position: 0,
+    createdAt,
+  });
+  try {
+    await announce(ctx, attachment);
+  } catch (error) {
+    file.bytes.resume();
+    throw error;
+  }
+  try {
+    const start = new StartOf(file.bytes);
+    attachment.size = await blobs.put(attachment.blobId, start.watched());
+    if (file.isCut()) tooLarge(config.limits.maxAttachmentBytes);
+    const header: FileHeader = { fileName: cleanFileName(file.fileName), mediaType: await detectMediaType(start.bytes()) };
+    attachment.header = seal({ id: attachment.blobId, field: "file" }, header);
+    attachment.storedAt = clock.now();
+    await inTransaction(ctx, async (ctx) => {
+      const { uuid, size, storedAt } = attachment;
+      const stored = await ctx.db.run(finishUpload, [uuid, size, attachment.header, storedAt]);
+      if (stored.length === 0) refuse(ProblemCode.STORAGE_UNAVAILABLE, "The upload took too long and was given up. Try again.", { field: "file" });
+      await record(ctx, { action: "attachment.uploaded", subjectId: uuid });
+    });
+    return attachment;
+  } catch (error) {
+    file.bytes.resume();
+    await abandon(ctx, attachment);
+    if (isStorageFault(error)) {
+      ctx.log.error({ err: error, requestId: ctx.requestId }, "the blob store refused an upload");
+      refuse(ProblemCode.STORAGE_UNAVAILABLE, "The file could not be stored for now. Nothing was kept; try again later.", { field: "file", retryAfter: 60 });
+    }
+    if (isBrokenOff(error)) refuse(ProblemCode.INVALID_INPUT, "The upload broke off before its end. Nothing was kept; try again.", { field: "file" });
+    throw error;
+  }
+}
+
+async function announce(ctx: ViewerCtx, { uuid, blobId, createdAt }: Attachment): Promise<void> {
+  const limit = ctx.config.limits.maxWaitingUploads;
+  const { waiting } = await ctx.db.one(countWaiting, [ctx.viewer.accountId]);
+  withinLimit(waiting + 1, limit, "file", "Uploads that are on no message yet");
+  await ctx.db.run(beginUpload, [uuid, blobId, ctx.viewer.accountId, createdAt]);
+}
+
+/** Takes everything of a failed upload back; what cannot be reached now is found by the sweep. */
+async function abandon(ctx: Ctx, { uuid, blobId }: Attachment): Promise<void> {
+  try {
+    await ctx.blobs.remove(blobId);
+    await ctx.db.run(dropUpload, [uuid]);
+  } catch (error) {
+    ctx.log.warn({ err: error, requestId: ctx.requestId }, "a failed upload is left to the sweep");
+  }
+}
+
+function tooLarge(limit: number): never {
+  refuse(ProblemCode.LIMIT_EXCEEDED, `A file may have at most ${limit.toLocaleString("en")} bytes. Nothing was kept.`, { field: "file", limit });
+}
+
+function isStorageFault(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && "path" in error && !(error instanceof Refusal);
+}
+
+/** The client went away or sent a form that ends too early. */
+function isBrokenOff(error: unknown): boolean {
+  return error instanceof Error && /disconnect|premature|unexpected end|aborted|terminated early/i.test(error.message);
+}
+
+/** Lets a stream pass and keeps its first bytes. */
+class StartOf {
+  #chunks: Buffer[] = [];
+  #length = 0;
+
+  constructor(private readonly source: Readable) {}
+
+  async *watched(): AsyncGenerator<Buffer> {
+    for await (const chunk of this.source) {
+      const bytes: Buffer = chunk;
+      if (this.#length < DETECTION_BYTES) {
+        this.#chunks.push(bytes.subarray(0, DETECTION_BYTES - this.#length));
+        this.#length += bytes.length;
+      }
+      yield bytes;
+    }
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+}
+
+const countWaiting = statement<{ waiting: number }>(
+  "uploads-waiting",
+  "select count(*)::int as waiting from attachments where uploaded_by = $1 and message_id is null and draft_id is null",
+);
+const beginUpload = statement("upload-begin", "insert into attachments (id, blob_id, uploaded_by, created_at) values ($1, $2, $3, $4)");
+const finishUpload = statement<{ id: string }>("upload-finish", "update attachments set size = $2, header = $3, stored_at = $4 where id = $1 returning id");
+const dropUpload = statement("upload-drop", "delete from attachments where id = $1 and message_id is null and draft_id is null");

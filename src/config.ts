@@ -1,0 +1,174 @@
+import { randomBytes } from "node:crypto";
+import { domainToASCII } from "node:url";
+import { defaultLimits, type Limits } from "./limits.ts";
+
+/** One thing an operator can set. The README's table is checked against this list. */
+interface Setting<T> {
+  readonly default: string;
+  readonly about: string;
+  readonly parse: (text: string) => T;
+}
+
+/** Every environment variable the server reads, with its default and meaning. */
+export const settings = {
+  NODE_ENV: setting("", "`production` refuses to run as the demo", (text) => text),
+  PORT: setting("4000", "port of the HTTP server; 0 takes a free one", integer(0, 65535)),
+  HOST: setting("", "address to listen on; the demo listens on 127.0.0.1, production on 0.0.0.0", (text) => text),
+  PUBLIC_URL: setting("", "address people open, used in links and cookies and as allowed origin; in production https", optional(url)),
+  ALLOWED_ORIGINS: setting("", "further web origins that may open a WebSocket, separated by commas", list(origin)),
+  DATA_DIR: setting("./data", "folder of attachments and, in the demo, of the database and the secret key", (text) => text),
+  DATABASE_URL: setting("", "PostgreSQL 15 or newer; unset runs the demo on an embedded PostgreSQL", (text) => text || null),
+  DATABASE_POOL_SIZE: setting("4", "database connections of one process for requests", integer(1, 100)),
+  DEMO_PASSWORD: setting("demo-password-1234", "password of the demo accounts, at least 15 characters; refused in production", (text) => text),
+  SECRET_KEY: setting("", "32 random bytes in base64 that key stored hashes; the demo makes its own", optional(key)),
+  ORGANISATION_NAME: setting("Example Health", "name shown to people", (text) => text),
+  ORGANISATION_DOMAINS: setting("insurer.example", "mail domains of the organisation's employees and teams, separated by commas", list(domain)),
+  SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
+  SESSION_HOURS: setting("12", "a session ends after so long, used or not", integer(1, 8_760)),
+  INTROSPECTION: setting(
+    "",
+    "who may introspect the schema: `everyone` (demo), `signed-in` (production) or `nobody`",
+    optional(oneOf("everyone", "signed-in", "nobody")),
+  ),
+  PARTS: setting("api,worker", "what this process runs, separated by commas", list(oneOf("api", "worker"))),
+  LOG_LEVEL: setting(
+    "",
+    "`trace`, `debug`, `info` (production), `warn` (demo), `error` or `silent`",
+    optional(oneOf("trace", "debug", "info", "warn", "error", "silent")),
+  ),
+} as const;
+
+/** Settings without which production does not start. */
+export const requiredInProduction = ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"] as const;
+
+/** What the server was told, checked and frozen. `mode` is `demo` when nothing was set and `production` once a database is. */
+export interface Config {
+  readonly mode: "demo" | "production";
+  readonly port: number;
+  readonly host: string;
+  /** Without a trailing slash; null until the port is known (demo without PUBLIC_URL). */
+  readonly publicUrl: string | null;
+  readonly allowedOrigins: readonly string[];
+  readonly dataDir: string;
+  readonly databaseUrl: string | null;
+  readonly databasePoolSize: number;
+  readonly demoPassword: string | null;
+  /** Null in the demo until the data folder has given its own. */
+  readonly secretKey: Buffer | null;
+  readonly organisation: { readonly name: string; readonly domains: readonly string[] };
+  readonly session: { readonly idleMinutes: number; readonly hours: number };
+  readonly introspection: "everyone" | "signed-in" | "nobody";
+  readonly parts: readonly ("api" | "worker")[];
+  readonly logLevel: string;
+  readonly limits: Limits;
+}
+
+/** Settings that do not hold; the message lists every fault, one a line. */
+export class ConfigError extends Error {
+  constructor(readonly faults: readonly string[]) {
+    super(faults.length === 1 ? faults[0] : `${faults.length} settings are wrong:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+  }
+}
+
+/** Reads all settings from the environment. Throws one `ConfigError` that lists every fault together. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const faults: string[] = [];
+  const read = <T>(name: keyof typeof settings, { parse, default: fallback }: Setting<T>, otherwise: T): T => {
+    try {
+      return parse(env[name]?.trim() || fallback);
+    } catch (error) {
+      faults.push(`${name} ${error instanceof Error ? error.message : "is wrong"}`);
+      return otherwise;
+    }
+  };
+  const mode = env.DATABASE_URL || env.NODE_ENV === "production" ? "production" : "demo";
+  const demo = mode === "demo";
+  const publicUrl = read("PUBLIC_URL", settings.PUBLIC_URL, null);
+  const demoPassword = read("DEMO_PASSWORD", settings.DEMO_PASSWORD, "");
+  if (demo) {
+    if (demoPassword.length < 15) faults.push("DEMO_PASSWORD must have at least 15 characters");
+  } else {
+    for (const name of requiredInProduction) if (!env[name]?.trim()) faults.push(`${name} is missing: ${settings[name].about}`);
+    if (env.DEMO_PASSWORD) faults.push("DEMO_PASSWORD must not be set in production");
+    if (publicUrl && !publicUrl.startsWith("https:") && env.NODE_ENV === "production") faults.push("PUBLIC_URL must begin with https: in production");
+  }
+  const config: Config = {
+    mode,
+    port: read("PORT", settings.PORT, 0),
+    host: read("HOST", settings.HOST, "") || (demo ? "127.0.0.1" : "0.0.0.0"),
+    publicUrl,
+    allowedOrigins: read("ALLOWED_ORIGINS", settings.ALLOWED_ORIGINS, []),
+    dataDir: read("DATA_DIR", settings.DATA_DIR, ""),
+    databaseUrl: read("DATABASE_URL", settings.DATABASE_URL, null),
+    databasePoolSize: read("DATABASE_POOL_SIZE", settings.DATABASE_POOL_SIZE, 1),
+    demoPassword: demo ? demoPassword : null,
+    secretKey: read("SECRET_KEY", settings.SECRET_KEY, null),
+    organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains: read("ORGANISATION_DOMAINS", settings.ORGANISATION_DOMAINS, []) },
+    session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
+    introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
+    parts: read("PARTS", settings.PARTS, []),
+    logLevel: read("LOG_LEVEL", settings.LOG_LEVEL, null) ?? (demo ? "warn" : "info"),
+    limits: defaultLimits,
+  };
+  if (faults.length > 0) throw new ConfigError(faults);
+  return Object.freeze(config);
+}
+
+/** A fresh value for SECRET_KEY. */
+export function newSecretKey(): string {
+  return randomBytes(32).toString("base64");
+}
+
+function setting<T>(fallback: string, about: string, parse: (text: string) => T): Setting<T> {
+  return { default: fallback, about, parse };
+}
+
+function optional<T>(parse: (text: string) => T): (text: string) => T | null {
+  return (text) => (text === "" ? null : parse(text));
+}
+
+function integer(least: number, most: number) {
+  return (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || value > most) throw new Error(`must be a whole number from ${least} to ${most}, not "${text}"`);
+    return value;
+  };
+}
+
+function oneOf<const T extends string>(...values: T[]) {
+  return (text: string): T => {
+    const value = values.find((candidate) => candidate === text);
+    if (value === undefined) throw new Error(`must be one of ${values.join(", ")}, not "${text}"`);
+    return value;
+  };
+}
+
+function list<T>(parse: (text: string) => T) {
+  return (text: string): T[] =>
+    text
+      .split(",")
+      .map((part) => part.trim())
+      .filter(Boolean)
+      .map(parse);
+}
+
+function url(text: string): string {
+  if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new Error(`must be an address that begins with https:// or http://, not "${text}"`);
+  return text.replace(/\/+$/, "");
+}
+
+function origin(text: string): string {
+  return new URL(url(text)).origin;
+}
+
+function domain(text: string): string {
+  const ascii = domainToASCII(text.toLowerCase());
+  if (!/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(ascii)) throw new Error(`must hold domain names, not "${text}"`);
+  return ascii;
+}
+
+function key(text: string): Buffer {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length < 32) throw new Error("must hold at least 32 bytes in base64");
+  return bytes;
+}

@@ -1,0 +1,119 @@
+import DataLoader from "dataloader";
+import type { Logger } from "pino";
+import type { DataSource } from "typeorm";
+import type { Clock } from "./clock.ts";
+import type { Config } from "./config.ts";
+import { Db, poolOf, withTransaction } from "./db/database.ts";
+import { isTransactionConflict } from "./db/unavailable.ts";
+import type { Bus, Topic } from "./ledger/bus.ts";
+import type { Relay } from "./ledger/relay.ts";
+import { ProblemCode, refuse } from "./problem.ts";
+import type { BlobStore } from "./vault/blob-store.ts";
+import type { KeyedHash } from "./vault/keyed-hash.ts";
+
+/** What lives as long as the process and every request shares. */
+export interface Services {
+  readonly config: Config;
+  readonly dataSource: DataSource;
+  readonly bus: Bus;
+  readonly relay: Relay;
+  readonly blobs: BlobStore;
+  readonly keyedHash: KeyedHash;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Whoever asks, once signed in. */
+export interface Viewer {
+  readonly accountId: string;
+  readonly sessionId: string;
+  /** Employees and administrators write to anyone; everybody else to employees and teams only. */
+  readonly isEmployee: boolean;
+}
+
+/** What differs between an HTTP request, a socket event and a job. */
+export interface Caller {
+  readonly viewer: Viewer | null;
+  readonly requestId: string;
+  /** What the client calls itself, for the list of sessions. */
+  readonly client: string;
+  /** Sets or clears the browser's session cookie; does nothing where there is no HTTP answer to set it on. */
+  readonly setSessionCookie: (token: string | null, expiresAt: Date) => void;
+  /** Schema coordinates, such as `Message.body`, that the running operation selects. */
+  readonly selects: ReadonlySet<string>;
+}
+
+/** Everything one request, socket event or job works with; passed first to every operation. */
+export interface Ctx extends Services, Caller {
+  readonly db: Db;
+  /** Set inside `inTransaction`: what to tell the bus and the relay once it has committed. */
+  readonly transaction: AfterCommit | null;
+}
+
+/** A context of somebody who is signed in. */
+export interface ViewerCtx extends Ctx {
+  readonly viewer: Viewer;
+}
+
+/** What a transaction will signal after its commit. */
+export interface AfterCommit {
+  readonly topics: Set<Topic>;
+  hasFollowUps: boolean;
+}
+
+const nobody: Caller = { viewer: null, requestId: "", client: "", setSessionCookie: () => undefined, selects: new Set() };
+
+/** Makes the context of one request, socket event or job. */
+export function createCtx(services: Services, caller: Partial<Caller> = {}): Ctx {
+  const { dataSource } = services;
+  return { ...services, ...nobody, ...caller, db: new Db(dataSource.manager, poolOf(dataSource)), transaction: null };
+}
+
+/** The context of a signed-in viewer; refuses everybody else. */
+export function signedIn(ctx: Ctx): ViewerCtx {
+  return hasViewer(ctx) ? ctx : refuse(ProblemCode.UNAUTHENTICATED, "Sign in first.");
+}
+
+function hasViewer(ctx: Ctx): ctx is ViewerCtx {
+  return ctx.viewer !== null;
+}
+
+/**
+ * Runs work in one transaction; inside another it joins that one. The inner ctx shadows the outer. After the commit
+ * the bus and the relay are told; nothing inside may talk to the world. A deadlock is run again, at most twice.
+ */
+export async function inTransaction<C extends Ctx, T>(ctx: C, work: (ctx: C) => Promise<T>): Promise<T> {
+  if (ctx.transaction !== null) return work(ctx);
+  for (let attempt = 1; ; attempt += 1) {
+    const transaction: AfterCommit = { topics: new Set(), hasFollowUps: false };
+    try {
+      const result = await withTransaction(ctx.dataSource, (db) => work({ ...ctx, db, transaction }));
+      ctx.bus.signal(transaction.topics);
+      if (transaction.hasFollowUps) ctx.relay.wake();
+      return result;
+    } catch (error) {
+      if (attempt === 3 || !isTransactionConflict(error)) throw error;
+    }
+  }
+}
+
+/** A batched read: keys asked for in one tick become one statement, and one request asks for each key once. */
+export class Loader<K, V> {
+  readonly #loaders = new WeakMap<Ctx, DataLoader<K, V, unknown>>();
+
+  /** `batch` returns values in the order of its keys; give `cacheKey` where keys are objects. */
+  constructor(
+    private readonly batch: (ctx: Ctx, keys: readonly K[]) => Promise<readonly V[]>,
+    private readonly cacheKey: (key: K) => unknown = (key) => key,
+  ) {}
+
+  /** Loads by key. */
+  load(ctx: Ctx, key: K): Promise<V> {
+    let loader = this.#loaders.get(ctx);
+    if (loader === undefined) {
+      loader = new DataLoader<K, V, unknown>((keys) => this.batch(ctx, keys), { cacheKeyFn: this.cacheKey, maxBatchSize: 1000 });
+      this.#loaders.set(ctx, loader);
+    }
+    return loader.load(key);
+  }
+}

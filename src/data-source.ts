@@ -1,0 +1,86 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { Logger, runMigrations as runWorkerMigrations } from "graphile-worker";
+import { DataSource, type MigrationInterface, type QueryRunner } from "typeorm";
+import { Account } from "./accounts/account.ts";
+import { Session } from "./accounts/session.ts";
+import { Attachment } from "./attachments/attachment.ts";
+import { columnTypes, poolOf } from "./db/database.ts";
+import { Event } from "./ledger/event.ts";
+import { MailboxHolder } from "./mailboxes/mailbox-holder.ts";
+import { Mailbox } from "./mailboxes/mailbox.ts";
+import { Copy } from "./messages/copy.ts";
+import { Draft } from "./messages/draft.ts";
+import { Message } from "./messages/message.ts";
+import { Recipient } from "./messages/recipient.ts";
+
+/** Every table that has an entity. */
+export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Event];
+
+/** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
+const migrations = [migration("0001-foundation", 1_763_856_000_000)];
+
+/** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */
+const QUERY_TIMEOUT_MS = 4000;
+const CONNECTION_TIMEOUT_MS = 3000;
+
+/** How a part uses the database: requests must answer soon, jobs and migrations may take their time. */
+export interface DataSourceOptions {
+  readonly url: string;
+  readonly poolSize: number;
+  readonly patient?: boolean;
+}
+
+/** The database, described but not connected yet. */
+export function createDataSource({ url, poolSize, patient = false }: DataSourceOptions): DataSource {
+  return new DataSource({
+    type: "postgres",
+    url,
+    entities,
+    migrations,
+    migrationsTableName: "migrations",
+    migrationsTransactionMode: "each",
+    poolSize,
+    installExtensions: false,
+    extra: {
+      types: columnTypes,
+      options: "-c timezone=UTC",
+      application_name: "secure-mailbox",
+      keepAlive: true,
+      connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
+      ...(patient ? {} : { query_timeout: QUERY_TIMEOUT_MS, statement_timeout: QUERY_TIMEOUT_MS }),
+    },
+  });
+}
+
+const MIGRATION_LOCK = 7_316_202_601;
+
+/** Brings the database up to date: our tables, then the job queue's. Two nodes that start together take turns. */
+export async function migrate(url: string): Promise<void> {
+  const source = await createDataSource({ url, poolSize: 3, patient: true }).initialize();
+  const client = await poolOf(source).connect();
+  try {
+    await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
+    await source.runMigrations();
+    await runWorkerMigrations({ connectionString: url, logger: new Logger(() => () => undefined) });
+  } finally {
+    await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
+    client.release();
+    await source.destroy();
+  }
+}
+
+function migration(name: string, timestamp: number): new () => MigrationInterface {
+  const sql = readFileSync(path.join(import.meta.dirname, "..", "migrations", `${name}.sql`), "utf8");
+  return class implements MigrationInterface {
+    readonly name = `${name}-${timestamp}`;
+
+    async up(runner: QueryRunner): Promise<void> {
+      await runner.query(sql);
+    }
+
+    async down(): Promise<void> {
+      throw new Error("Migrations only go forward");
+    }
+  };
+}

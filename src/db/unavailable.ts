@@ -1,0 +1,30 @@
+const connectionCodes = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOENT",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENOTFOUND",
+  "57P01",
+  "57P02",
+  "57P03",
+  "53300",
+  "53400",
+]);
+const connectionWords =
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable|pool after calling end/i;
+
+/** True when an error says that PostgreSQL is away, not that we asked something wrong (classes 08, 57P and sockets). */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  if (connectionCodes.has(code) || code.startsWith("08") || connectionWords.test(error.message)) return true;
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseAway);
+  return "driverError" in error && isDatabaseAway(error.driverError);
+}
+
+/** True when PostgreSQL gave up a transaction that may simply be run again (deadlock, serialisation). */
+export function isTransactionConflict(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "40P01" || error.code === "40001");
+}

@@ -1,0 +1,74 @@
+import { type Ctx, inTransaction } from "../context.ts";
+import { statement } from "../db/database.ts";
+import { newId } from "../ids.ts";
+import { topicOfMailbox } from "./bus.ts";
+import { type Action, ORGANISATION_STREAM } from "./event.ts";
+import { reactiveActions } from "./reactions.ts";
+
+/** Something that happened, to be written to the ledger. */
+export interface Happening {
+  readonly action: Action;
+  /** Whose stream it belongs to; the organisation's own if none. */
+  readonly mailboxId?: string;
+  readonly subjectId?: string;
+  readonly messageId?: string;
+  /** Who did it, where that is not the viewer; null for the server itself. */
+  readonly actorId?: string | null;
+  readonly code?: string;
+  /** By how much it changes the mailbox's count of unread copies in its INBOX. */
+  readonly unread?: number;
+}
+
+/**
+ * Writes happenings to the ledger in the caller's transaction, in order, each with its mailbox's next sequence, and an
+ * outbox row beside each that has follow-ups. Roll back and nothing happened; commit and nothing can be lost.
+ *
+ * Mailboxes are locked in the order of their ids, here and nowhere else, so that two writers never wait for each other
+ * in a ring. Whoever also locks messages or copies locks those first, in that order.
+ */
+export async function record(ctx: Ctx, ...happenings: Happening[]): Promise<void> {
+  if (happenings.length === 0) return;
+  await inTransaction(ctx, async ({ db, clock, viewer, transaction }) => {
+    const now = clock.now();
+    await db.run(recordEvents, [
+      happenings.map((happening) => happening.mailboxId ?? ORGANISATION_STREAM),
+      happenings.map(() => newId(now)),
+      happenings.map((happening) => happening.action),
+      happenings.map((happening) => (happening.actorId === undefined ? (viewer?.accountId ?? null) : happening.actorId)),
+      happenings.map((happening) => happening.subjectId ?? null),
+      happenings.map((happening) => happening.messageId ?? null),
+      happenings.map((happening) => happening.code ?? null),
+      happenings.map((happening) => happening.unread ?? 0),
+      now,
+      reactiveActions,
+    ]);
+    for (const { action, mailboxId } of happenings) {
+      if (mailboxId !== undefined) transaction?.topics.add(topicOfMailbox(mailboxId));
+      if (transaction && reactiveActions.includes(action)) transaction.hasFollowUps = true;
+    }
+  });
+}
+
+const recordEvents = statement(
+  "record-events",
+  `with happening as (
+     select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::int[])
+       with ordinality as h (mailbox_id, id, action, actor_id, subject_id, message_id, code, unread, n)
+   ), stream as (
+     select mailbox_id, count(*) as events, sum(unread)::int as unread from happening group by mailbox_id
+   ), locked as (
+     select id from mailboxes where id in (select mailbox_id from stream) order by id for no key update
+   ), moved as (
+     update mailboxes m set last_sequence = m.last_sequence + s.events, unread_count = m.unread_count + s.unread
+     from stream s join locked l on l.id = s.mailbox_id
+     where m.id = l.id
+     returning m.id, m.last_sequence - s.events as last_sequence
+   ), written as (
+     insert into events (mailbox_id, sequence, id, at, action, actor_id, subject_id, message_id, code)
+     select h.mailbox_id, m.last_sequence + row_number() over (partition by h.mailbox_id order by h.n), h.id, $9, h.action,
+            h.actor_id, h.subject_id, h.message_id, h.code
+     from happening h join moved m on m.id = h.mailbox_id
+   )
+   insert into outbox (event_id, action, mailbox_id, subject_id, message_id)
+   select id, action, mailbox_id, subject_id, message_id from happening where action = any ($10::text[])`,
+);

@@ -1,0 +1,43 @@
+/** Every bound a client can meet, in one place. The `limits` query and `docs/api.md` state the public ones. */
+export interface Limits {
+  /** Largest file, in bytes. */
+  readonly maxAttachmentBytes: number;
+  /** Files on one message. */
+  readonly maxAttachments: number;
+  /** Text and HTML of one message together, in bytes of UTF-8. */
+  readonly maxMessageBytes: number;
+  /** TO and CC together. */
+  readonly maxRecipients: number;
+  /** Characters of a subject. */
+  readonly maxSubjectLength: number;
+  /** Rows of one page, of any connection. */
+  readonly maxPageSize: number;
+  /** Ids of one bulk mutation or of `nodes`. */
+  readonly maxIds: number;
+  /** Drafts kept in one mailbox. */
+  readonly maxDrafts: number;
+  /** Uploads of one account that are on no draft and no message yet. */
+  readonly maxWaitingUploads: number;
+  /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
+  readonly maxReplayedEvents: number;
+  /** Hours an idempotency key is remembered. */
+  readonly idempotencyHours: number;
+}
+
+/** The limits of every installation; tests narrow some of them. */
+export const defaultLimits: Limits = Object.freeze({
+  maxAttachmentBytes: 25 * 1024 * 1024,
+  maxAttachments: 10,
+  maxMessageBytes: 1024 * 1024,
+  maxRecipients: 100,
+  maxSubjectLength: 255,
+  maxPageSize: 100,
+  maxIds: 100,
+  maxDrafts: 1000,
+  maxWaitingUploads: 50,
+  maxReplayedEvents: 10_000,
+  idempotencyHours: 24,
+});
+
+/** Days a message is readable, counted from its sending; every reply and forward has its own. */
+export const RETENTION_DAYS = 180;

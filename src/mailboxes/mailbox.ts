@@ -1,0 +1,70 @@
+import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
+import { Column, Entity, PrimaryColumn } from "typeorm";
+import { encodeCursor } from "../graphql/connection.ts";
+import type { NodeKind } from "../graphql/node-id.ts";
+import { Node } from "../graphql/node.ts";
+import { HolderRole } from "./mailbox-holder.ts";
+
+/** What kind of address a mailbox is. */
+export enum MailboxKind {
+  PERSON = "PERSON",
+  TEAM = "TEAM",
+  ORGANISATION = "ORGANISATION",
+}
+
+registerEnumType(MailboxKind, {
+  name: "MailboxKind",
+  description: "What kind of address a mailbox is.",
+  valuesConfig: {
+    PERSON: { description: "One person's own." },
+    TEAM: { description: "A team's, read and answered by several employees." },
+    ORGANISATION: { description: "The organisation's own stream of events; never shown to anybody." },
+  },
+});
+
+/** An address that can receive, held by one or more accounts; or by none yet, waiting for its owner. */
+@Entity("mailboxes")
+@ObjectType({ implements: Node, description: "An address that can receive secure messages, held by one or more accounts." })
+export class Mailbox extends Node {
+  @PrimaryColumn("uuid", { name: "id" })
+  uuid!: string;
+
+  protected override get nodeKey(): [NodeKind, string] {
+    return ["Mailbox", this.uuid];
+  }
+
+  @Column("text")
+  @Field(() => String, { description: "Its e-mail address, in lower case." })
+  address!: string;
+
+  @Column("text")
+  @Field(() => MailboxKind, { description: "A person's or a team's." })
+  kind!: MailboxKind;
+
+  @Column("text", { name: "display_name" })
+  @Field(() => String, { description: "The name others see." })
+  displayName!: string;
+
+  @Column("timestamptz", { name: "created_at" })
+  createdAt!: Date;
+
+  @Column("bigint", { name: "last_sequence" })
+  lastSequence!: number;
+
+  @Field(() => String, { description: "Where a subscription or `changes` starts, to miss nothing that happens after this answer." })
+  get cursor(): string {
+    return feedCursor(this.lastSequence);
+  }
+
+  @Column("integer", { name: "unread_count" })
+  @Field(() => Int, { description: "Unread messages in its INBOX that have not expired." })
+  unreadCount!: number;
+
+  @Field(() => HolderRole, { description: "What the viewer may do in it." })
+  role!: HolderRole;
+}
+
+/** The cursor of a place in a mailbox's feed. */
+export function feedCursor(sequence: number): string {
+  return encodeCursor("feed", sequence);
+}

@@ -1,0 +1,27 @@
+import type { Ctx } from "../context.ts";
+import { statement } from "../db/database.ts";
+import { newId } from "../ids.ts";
+import type { MailboxKind } from "./mailbox.ts";
+import { HolderRole, MailboxHolder } from "./mailbox-holder.ts";
+
+/** Opens a mailbox for an address and returns its key; one that was waiting for its owner is taken over with its mail. */
+export async function openMailbox(ctx: Ctx, { address, kind, displayName }: { address: string; kind: MailboxKind; displayName: string }): Promise<string> {
+  const now = ctx.clock.now();
+  const { id } = await ctx.db.one(openOrTakeOver, [newId(now), address, kind, displayName, now]);
+  return id;
+}
+
+/** Lets an account into a mailbox, or changes what it may do there. */
+export async function letIn(
+  ctx: Ctx,
+  { mailboxId, accountId, role = HolderRole.OWNER }: { mailboxId: string; accountId: string; role?: HolderRole },
+): Promise<void> {
+  const holder = { mailboxId, accountId, role, grantedBy: ctx.viewer?.accountId ?? null, createdAt: ctx.clock.now(), endsAt: null };
+  await ctx.db.manager.upsert(MailboxHolder, holder, ["mailboxId", "accountId"]);
+}
+
+const openOrTakeOver = statement<{ id: string }>(
+  "mailbox-open",
+  `insert into mailboxes (id, address, kind, display_name, created_at) values ($1, $2, $3, $4, $5)
+   on conflict (address) do update set kind = excluded.kind, display_name = excluded.display_name returning id`,
+);

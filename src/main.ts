@@ -1,0 +1,83 @@
+import { createServer } from "node:net";
+import { type App, startApp } from "./app.ts";
+import { type Config, readConfig } from "./config.ts";
+import { people } from "./demo/world.ts";
+import { createLog } from "./log.ts";
+
+const SHUT_DOWN_MS = 12_000;
+
+async function main(): Promise<void> {
+  const config = readConfig();
+  const log = createLog(config.logLevel);
+  const stopping = stopOnSignals();
+  await portIsFree(config);
+  const app = await startApp(config, { log });
+  if (config.mode === "demo" && app.url) welcome(app.url, config);
+  else log.info({ url: app.url, parts: config.parts }, "started");
+
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      log.fatal({ err: error }, event);
+      stopping.resolve(1);
+    });
+  }
+  const code = await stopping.promise;
+  await shutDown(app);
+  process.exit(code);
+}
+
+/** Resolves at the first signal to stop; repeats of it, as a process group gets them, change nothing. */
+function stopOnSignals(): PromiseWithResolvers<number> {
+  const stopping = Promise.withResolvers<number>();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stopping.resolve(0));
+  return stopping;
+}
+
+async function shutDown(app: App): Promise<void> {
+  setTimeout(() => process.exit(1), SHUT_DOWN_MS).unref();
+  await app.close();
+}
+
+/** Says at once that a port is taken, not after the database has started. */
+async function portIsFree({ port, host, parts }: Config): Promise<void> {
+  if (port === 0 || !parts.includes("api")) return;
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject);
+    probe.listen(port, host, () => probe.close(() => resolve()));
+  });
+}
+
+function welcome(url: string, { organisation, demoPassword, dataDir }: Config): void {
+  const accounts = people.map(({ userId, displayName, kind }) => `    ${userId.padEnd(14)} ${displayName}, ${kind.toLowerCase()}`);
+  process.stdout.write(
+    [
+      "",
+      `  ${organisation.name}: a secure mailbox, as a demo with data in ${dataDir}`,
+      "",
+      `  Playground  ${url}/playground`,
+      `  GraphQL     ${url}/graphql`,
+      "",
+      `  Sign in with the password ${demoPassword ?? ""} as`,
+      ...accounts,
+      "",
+      "  Ctrl-C stops it.",
+      "",
+      "",
+    ].join("\n"),
+  );
+}
+
+/** One clear line for what an operator can mend. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ("code" in error && error.code === "EADDRINUSE" && "port" in error)
+    return `Port ${String(error.port)} is taken by another program. Stop that, or set PORT to another one.`;
+  if ("code" in error && error.code === "EACCES" && "port" in error) return `Port ${String(error.port)} needs more rights. Set PORT to one above 1023.`;
+  return error.message || String(error);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,96 @@
+import { bindAttachments } from "../attachments/bind-attachments.ts";
+import { releaseAttachments } from "../attachments/release-attachments.ts";
+import { inTransaction, type ViewerCtx } from "../context.ts";
+import { statement } from "../db/database.ts";
+import type { OwnedId } from "../graphql/node-id.ts";
+import { newId } from "../ids.ts";
+import { record } from "../ledger/record.ts";
+import { findHeldMailbox } from "../mailboxes/mailbox-queries.ts";
+import { mustWrite } from "../mailboxes/mailbox-policy.ts";
+import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
+import { seal } from "../vault/seal.ts";
+import { findOwnCopy } from "./copy-queries.ts";
+import type { Draft, DraftContent } from "./draft.ts";
+import { findOwnDraft } from "./draft-queries.ts";
+import { cleanSubject, type MessageBodyInput, toBody } from "./message-body.ts";
+import { expiryOf, Priority } from "./message.ts";
+
+const MAX_ADDRESS_LENGTH = 1000;
+
+/** What a draft shall hold from now on; ids are decoded already. */
+export interface SaveDraft {
+  readonly draftId: OwnedId | null;
+  readonly mailboxId: string;
+  readonly to: readonly string[];
+  readonly cc: readonly string[];
+  readonly subject: string | null;
+  readonly body: MessageBodyInput | null;
+  readonly priority: Priority | null;
+  readonly attachmentIds: readonly string[];
+  readonly replyTo: OwnedId | null;
+  readonly forwardOf: OwnedId | null;
+}
+
+/** Saves a draft whole, a new one without `draftId`. Addresses are kept as typed; files not named any more are let go. */
+export async function saveDraft(ctx: ViewerCtx, input: SaveDraft): Promise<Draft> {
+  const { limits } = ctx.config;
+  withinLimit(input.to.length + input.cc.length, limits.maxRecipients, "to", "Recipients of one message");
+  withinLimit(input.attachmentIds.length, limits.maxAttachments, "attachmentIds", "Files on one message");
+  if ([...input.to, ...input.cc].some((address) => address.length > MAX_ADDRESS_LENGTH)) {
+    refuse(ProblemCode.LIMIT_EXCEEDED, "An address is too long.", { field: "to", limit: MAX_ADDRESS_LENGTH });
+  }
+  const { text, html } = toBody(input.body, limits);
+  const content: DraftContent = {
+    to: [...input.to],
+    cc: [...input.cc],
+    subject: cleanSubject(input.subject, limits),
+    body: { text, html },
+    priority: input.priority ?? Priority.NORMAL,
+  };
+
+  return inTransaction(ctx, async (ctx) => {
+    const mailbox = (await findHeldMailbox(ctx, input.mailboxId)) ?? notFound("mailboxId");
+    mustWrite(mailbox.role);
+    for (const [field, id] of [
+      ["replyTo", input.replyTo],
+      ["forwardOf", input.forwardOf],
+    ] as const) {
+      if (id === null) continue;
+      await findOwnCopy(ctx, id, field);
+      if (id.mailboxId !== mailbox.uuid) refuse(ProblemCode.INVALID_INPUT, "A draft stays in the mailbox of the message it answers or passes on.", { field });
+    }
+    const now = ctx.clock.now();
+    const uuid = input.draftId?.uuid ?? newId(now);
+    if (input.draftId === null) {
+      const { drafts } = await ctx.db.one(countDrafts, [mailbox.uuid]);
+      withinLimit(drafts + 1, limits.maxDrafts, "mailboxId", "Drafts in one mailbox");
+    } else {
+      await findOwnDraft(ctx, input.draftId, "draftId");
+      if (input.draftId.mailboxId !== mailbox.uuid) refuse(ProblemCode.INVALID_INPUT, "A draft stays in its mailbox.", { field: "mailboxId" });
+    }
+    const values = [
+      mailbox.uuid,
+      uuid,
+      ctx.viewer.accountId,
+      input.replyTo?.uuid ?? null,
+      input.forwardOf?.uuid ?? null,
+      now,
+      expiryOf(now),
+      seal({ id: uuid, field: "draft" }, content),
+    ];
+    await ctx.db.run(upsertDraft, values);
+    await releaseAttachments(ctx, { draftIds: [uuid] }, input.attachmentIds);
+    await bindAttachments(ctx, input.attachmentIds, { draftId: uuid }, uuid);
+    await record(ctx, { action: "draft.saved", mailboxId: mailbox.uuid, subjectId: uuid });
+    return findOwnDraft(ctx, { mailboxId: mailbox.uuid, uuid });
+  });
+}
+
+const countDrafts = statement<{ drafts: number }>("drafts-count", "select count(*)::int as drafts from drafts where mailbox_id = $1");
+
+const upsertDraft = statement(
+  "draft-upsert",
+  `insert into drafts (mailbox_id, id, author_id, reply_to, forward_of, created_at, saved_at, expires_at, content) values ($1, $2, $3, $4, $5, $6, $6, $7, $8)
+   on conflict (mailbox_id, id) do update
+   set reply_to = excluded.reply_to, forward_of = excluded.forward_of, saved_at = excluded.saved_at, expires_at = excluded.expires_at, content = excluded.content`,
+);

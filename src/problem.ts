@@ -1,0 +1,105 @@
+import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
+
+/** Why a request was refused. The same codes stand in `Problem.code` and in `errors[].extensions.code`. */
+export enum ProblemCode {
+  UNAUTHENTICATED = "UNAUTHENTICATED",
+  INVALID_CREDENTIALS = "INVALID_CREDENTIALS",
+  NOT_FOUND = "NOT_FOUND",
+  INVALID_INPUT = "INVALID_INPUT",
+  INVALID_ADDRESS = "INVALID_ADDRESS",
+  LIMIT_EXCEEDED = "LIMIT_EXCEEDED",
+  RECIPIENT_NOT_EMPLOYEE = "RECIPIENT_NOT_EMPLOYEE",
+  MESSAGE_NOT_OPENED = "MESSAGE_NOT_OPENED",
+  OWN_MESSAGE = "OWN_MESSAGE",
+  MAILBOX_READ_ONLY = "MAILBOX_READ_ONLY",
+  ATTACHMENT_NOT_READY = "ATTACHMENT_NOT_READY",
+  IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT",
+  THROTTLED = "THROTTLED",
+  STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE",
+  UNAVAILABLE = "UNAVAILABLE",
+}
+
+registerEnumType(ProblemCode, {
+  name: "ProblemCode",
+  description: "Why a request was refused. The same codes stand in `errors[].extensions.code` where a query cannot return a Problem.",
+  valuesConfig: {
+    UNAUTHENTICATED: { description: "Nobody is signed in, or the session has ended. Sign in, then try again." },
+    INVALID_CREDENTIALS: { description: "User ID and password do not match. Says nothing about which of them is wrong." },
+    NOT_FOUND: { description: "There is nothing with this id for you. What belongs to others, has expired or never existed gives the same answer." },
+    INVALID_INPUT: { description: "A value does not have the form it must have; `field` names it." },
+    INVALID_ADDRESS: { description: "One or more addresses cannot receive mail as written; `addresses` names them." },
+    LIMIT_EXCEEDED: { description: "Too many or too large; `limit` is the greatest value allowed, and the query `limits` has them all." },
+    RECIPIENT_NOT_EMPLOYEE: {
+      description: "You may write and forward to employees and teams of the organisation only; `addresses` names each one that is neither. Nothing was sent.",
+    },
+    MESSAGE_NOT_OPENED: { description: "A reply is possible once the message was opened: fetch its `body` first." },
+    OWN_MESSAGE: { description: "You sent this message yourself, so there is nobody else to reply to. Write a new message or forward this one." },
+    MAILBOX_READ_ONLY: { description: "You may read this mailbox but not write from it or change it." },
+    ATTACHMENT_NOT_READY: { description: "An attachment id is unknown, still uploading, or already on another message; upload the file again." },
+    IDEMPOTENCY_CONFLICT: { description: "The idempotency key was used within the last 24 hours with other input. Use a new key for a new message." },
+    THROTTLED: { description: "Too many attempts at once; try again after `retryAfter` seconds." },
+    STORAGE_UNAVAILABLE: { description: "The file could not be stored for now. Nothing was kept; try again later." },
+    UNAVAILABLE: { description: "The service cannot reach its database for now. Nothing was changed; try again shortly." },
+  },
+});
+
+/** What a refusal can say beyond its code and sentence. */
+export interface ProblemDetails {
+  field?: string;
+  limit?: number;
+  addresses?: string[];
+  retryAfter?: number;
+}
+
+/** A refusal that was expected, as data. A plain class: graphql-js throws any Error that a resolver returns. */
+@ObjectType({ description: "A refusal that was expected, as data: nothing was changed. Every mutation returns its payload or a Problem." })
+export class Problem {
+  @Field(() => ProblemCode, { description: "What kind of refusal this is; decide by this, never by the sentence." })
+  code: ProblemCode;
+
+  @Field(() => String, { description: "One English sentence that says what is wrong and what to do. Never repeats confidential input." })
+  message: string;
+
+  @Field(() => String, { nullable: true, description: "The input field at fault, such as `to` or `messageIds`." })
+  field: string | null;
+
+  @Field(() => Int, { nullable: true, description: "The greatest value allowed, where a limit was exceeded; its unit is that of the field." })
+  limit: number | null;
+
+  @Field(() => [String], { nullable: true, description: "The addresses at fault, as they were given." })
+  addresses: string[] | null;
+
+  @Field(() => Int, { nullable: true, description: "Seconds to wait before trying again." })
+  retryAfter: number | null;
+
+  constructor(code: ProblemCode, message: string, details: ProblemDetails = {}) {
+    this.code = code;
+    this.message = message;
+    this.field = details.field ?? null;
+    this.limit = details.limit ?? null;
+    this.addresses = details.addresses ?? null;
+    this.retryAfter = details.retryAfter ?? null;
+  }
+}
+
+/** Carries a Problem up to the edge: a union member in mutations, a coded error in queries, a 5xx reply in SMTP. */
+export class Refusal extends Error {
+  constructor(readonly problem: Problem) {
+    super(problem.code);
+  }
+}
+
+/** Refuses the request. Everything done in the open transaction is rolled back. */
+export function refuse(code: ProblemCode, message: string, details?: ProblemDetails): never {
+  throw new Refusal(new Problem(code, message, details));
+}
+
+/** What is not yours does not exist: the one answer for foreign, expired and random ids alike. */
+export function notFound(field?: string): never {
+  refuse(ProblemCode.NOT_FOUND, "There is nothing with this id for you.", field === undefined ? {} : { field });
+}
+
+/** Refuses a number above its limit. */
+export function withinLimit(count: number, limit: number, field: string, what: string): void {
+  if (count > limit) refuse(ProblemCode.LIMIT_EXCEEDED, `${what}: at most ${limit.toLocaleString("en")} are allowed.`, { field, limit });
+}

@@ -1,0 +1,77 @@
+import { releaseAttachments } from "../attachments/release-attachments.ts";
+import { type Ctx, inTransaction } from "../context.ts";
+import { statement } from "../db/database.ts";
+import { record } from "../ledger/record.ts";
+import { Folder } from "../messages/copy.ts";
+
+/** Messages of one transaction, and copies: a broadcast goes in several. */
+const MESSAGES = 500;
+const COPIES = 5000;
+
+/**
+ * Deletes what has expired, a bounded batch a transaction, until nothing is left: copies, drafts that quote them,
+ * recipients, attachments and content. Several nodes may run it at once and it may be killed anywhere: each batch goes
+ * whole or not at all, and every mailbox is told once. Returns how many messages went.
+ */
+export async function expireMessages(ctx: Ctx): Promise<number> {
+  for (let expired = 0; ;) {
+    const batch = await inTransaction(ctx, expireBatch);
+    expired += batch.messages;
+    if (batch.messages === 0 && batch.copies === 0) return expired;
+  }
+}
+
+async function expireBatch(ctx: Ctx): Promise<{ messages: number; copies: number }> {
+  const { db, clock } = ctx;
+  const locked = (await db.run(lockExpired, [clock.now(), MESSAGES])).map(({ id }) => id);
+  if (locked.length === 0) return { messages: 0, copies: 0 };
+  const copies = await db.run(removeCopies, [locked, COPIES]);
+  const mailboxIds = copies.map(({ mailboxId }) => mailboxId);
+  const drafts = await db.run(removeQuotingDrafts, [mailboxIds, copies.map(({ id }) => id)]);
+  if (drafts.length > 0) await releaseAttachments(ctx, { draftIds: drafts.map(({ id }) => id) });
+  // A broadcast with copies left over keeps its content until the batch that takes the last of them.
+  const messageIds = copies.length < COPIES ? locked : [];
+  if (messageIds.length > 0) {
+    await releaseAttachments(ctx, { messageIds });
+    await db.run(removeMessages, [messageIds]);
+  }
+  await record(
+    ctx,
+    ...copies.map(({ mailboxId, id, messageId, folder, unread }) => ({
+      action: "message.expired" as const,
+      actorId: null,
+      mailboxId,
+      subjectId: id,
+      messageId,
+      unread: unread && folder === Folder.INBOX ? -1 : 0,
+    })),
+    ...drafts.map(({ mailboxId, id }) => ({ action: "draft.expired" as const, actorId: null, mailboxId, subjectId: id })),
+  );
+  return { messages: messageIds.length, copies: copies.length };
+}
+
+const lockExpired = statement<{ id: string }>(
+  "expire-lock",
+  "select id from messages where expires_at <= $1 order by expires_at limit $2 for update skip locked",
+);
+
+const removeCopies = statement<{ mailboxId: string; id: string; messageId: string; folder: Folder; unread: boolean }>(
+  "expire-copies",
+  `with gone as (
+     select mailbox_id, id from copies where message_id = any ($1::uuid[]) order by mailbox_id, id limit $2 for update
+   )
+   delete from copies c using gone where c.mailbox_id = gone.mailbox_id and c.id = gone.id
+   returning c.mailbox_id as "mailboxId", c.id, c.message_id as "messageId", c.folder, c.read_at is null as unread`,
+);
+
+const removeQuotingDrafts = statement<{ mailboxId: string; id: string }>(
+  "expire-quoting-drafts",
+  `delete from drafts d using unnest($1::uuid[], $2::uuid[]) as gone (mailbox_id, id)
+   where d.mailbox_id = gone.mailbox_id and (d.reply_to = gone.id or d.forward_of = gone.id)
+   returning d.mailbox_id as "mailboxId", d.id`,
+);
+
+const removeMessages = statement(
+  "expire-messages",
+  "with gone as (delete from recipients where message_id = any ($1::uuid[])) delete from messages where id = any ($1::uuid[])",
+);

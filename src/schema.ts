@@ -1,0 +1,50 @@
+import "reflect-metadata";
+import type { GraphQLSchema } from "graphql";
+import { GraphQLDateTime } from "graphql-scalars";
+import { buildSchemaSync, type PubSub } from "type-graphql";
+import { SessionResolver } from "./accounts/session-resolver.ts";
+import { AttachmentResolver } from "./attachments/attachment-resolver.ts";
+import { LimitsResolver } from "./graphql/limits-resolver.ts";
+import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
+import { DraftResolver } from "./messages/draft-resolver.ts";
+import { LiveResolver } from "./messages/live-resolver.ts";
+import { MessageChanged, MessageReceived, MessageRemoved, RefetchRequired } from "./messages/mailbox-event.ts";
+import { MailboxMessagesResolver, ThreadResolver } from "./messages/mailbox-messages-resolver.ts";
+import { MessageResolver, RecipientResolver } from "./messages/message-resolver.ts";
+import { SortResolver } from "./messages/sort-resolver.ts";
+import { WriteResolver } from "./messages/write-resolver.ts";
+import { NodeResolver } from "./node-resolver.ts";
+
+/** type-graphql asks for one although each of our subscriptions brings its own source. */
+const noPubSub: PubSub = {
+  publish: () => undefined,
+  subscribe: () => {
+    throw new Error("Subscriptions read the ledger");
+  },
+};
+
+/** The whole schema, from an explicit list of resolvers. */
+export function createSchema(): GraphQLSchema {
+  return buildSchemaSync({
+    resolvers: [
+      NodeResolver,
+      ViewerResolver,
+      SessionResolver,
+      LimitsResolver,
+      MailboxResolver,
+      MailboxMessagesResolver,
+      ThreadResolver,
+      MessageResolver,
+      RecipientResolver,
+      DraftResolver,
+      WriteResolver,
+      SortResolver,
+      AttachmentResolver,
+      LiveResolver,
+    ],
+    orphanedTypes: [MessageReceived, MessageChanged, MessageRemoved, RefetchRequired],
+    scalarsMap: [{ type: Date, scalar: GraphQLDateTime }],
+    pubSub: noPubSub,
+    validate: false,
+  });
+}

@@ -1,0 +1,194 @@
+import cookie from "@fastify/cookie";
+import helmet from "@fastify/helmet";
+import { fastifyApolloHandler } from "@as-integrations/fastify";
+import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
+import type { GraphQLSchema } from "graphql";
+import { randomUUID } from "node:crypto";
+import path from "node:path";
+import { authenticateSession, cookieName } from "../accounts/authentication.ts";
+import { downloadAttachment } from "../attachments/download-attachment.ts";
+import { createCtx, type Ctx, type Services, signedIn } from "../context.ts";
+import { isDatabaseAway } from "../db/unavailable.ts";
+import { ProblemCode, Refusal, refuse } from "../problem.ts";
+import { createApollo, createValidator, isOpenToAnonymous, notSignedIn, type RequestCtx } from "./graphql.ts";
+import { type Readiness, health } from "./health.ts";
+import { playground, type PlaygroundConfig } from "./playground.ts";
+import { serveSubscriptions } from "./subscriptions.ts";
+import { readUpload, UploadRefused } from "./uploads.ts";
+
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const MAX_REQUEST_MS = 15 * 60 * 1000;
+const MAX_IDLE_MS = 60 * 1000;
+
+/** What the HTTP server needs beside the services. */
+export interface HttpOptions {
+  readonly services: Services;
+  readonly schema: GraphQLSchema;
+  readonly readiness: Readiness;
+  readonly playground: PlaygroundConfig;
+}
+
+/** The HTTP server: GraphQL, downloads, live subscriptions, health and the playground. */
+export async function createHttp({
+  services,
+  schema,
+  readiness,
+  playground: playgroundConfig,
+}: HttpOptions): Promise<{ app: FastifyInstance; listen(): Promise<string>; close(): Promise<void> }> {
+  const { config, log } = services;
+  const loggerInstance: FastifyBaseLogger = log;
+  const app: FastifyInstance = fastify({
+    loggerInstance,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: () => randomUUID(),
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: MAX_REQUEST_MS,
+    connectionTimeout: MAX_IDLE_MS,
+    forceCloseConnections: "idle",
+    routerOptions: { maxParamLength: 100 },
+  });
+  const validator = createValidator(schema, config);
+  const apollo = createApollo(schema, validator);
+  await apollo.start();
+
+  await app.register(cookie);
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    strictTransportSecurity: config.publicUrl?.startsWith("https:") ? { maxAge: 31_536_000 } : false,
+    referrerPolicy: { policy: "no-referrer" },
+  });
+  app.addHook("onSend", async (request, reply) => {
+    void reply.header("x-request-id", request.id);
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    log.info(
+      { requestId: request.id, method: request.method, route: request.routeOptions.url ?? "none", status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      "request",
+    );
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => sendError(error, request, reply, services));
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send(failure(ProblemCode.NOT_FOUND, "There is nothing at this address.")));
+  app.addContentTypeParser("multipart/form-data", (_request, _payload, done) => done(null));
+
+  const ctxOf = new WeakMap<FastifyRequest, RequestCtx>();
+  const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<RequestCtx> => {
+    const known = ctxOf.get(request);
+    if (known) return known;
+    const caller = {
+      requestId: request.id,
+      client: request.headers["user-agent"] ?? "",
+      setSessionCookie: cookieSetter(reply, services),
+      selects: new Set<string>(),
+    };
+    const viewer = await authenticateSession(createCtx(services, caller), request.headers);
+    const ctx = { ...createCtx(services, { ...caller, viewer }), selects: caller.selects };
+    ctxOf.set(request, ctx);
+    return ctx;
+  };
+
+  const graphql = fastifyApolloHandler(apollo, {
+    context: async (request: FastifyRequest, reply: FastifyReply) => {
+      const ctx = await authenticated(request, reply);
+      if (ctx.viewer === null) {
+        const { query, operationName } = operationOf(request);
+        if (!isOpenToAnonymous(config, query, operationName)) throw notSignedIn();
+      }
+      return ctx;
+    },
+  });
+  app.route({
+    method: ["GET", "POST"],
+    url: "/graphql",
+    preHandler: async (request, reply) => {
+      void reply.header("cache-control", "no-store");
+      if (!isMultipart(request)) return;
+      const { viewer } = await authenticated(request, reply);
+      if (viewer === null) refuse(ProblemCode.UNAUTHENTICATED, "Sign in first.");
+      if (!request.headers["apollo-require-preflight"]) refuse(ProblemCode.INVALID_INPUT, "An upload needs the header apollo-require-preflight.");
+      request.body = await readUpload(request, reply, config);
+    },
+    handler: graphql,
+  });
+
+  app.get<{ Params: { id: string } }>("/attachments/:id", async (request, reply) => {
+    const ctx: Ctx = await authenticated(request, reply);
+    const { status, headers, bytes } = await downloadAttachment(signedIn(ctx), request.params.id, request.headers.range, request.method === "GET");
+    bytes?.on("error", (error) => log.error({ requestId: request.id, err: error }, "a stored file could not be read"));
+    return reply
+      .code(status)
+      .headers(headers)
+      .send(bytes ?? "");
+  });
+
+  await app.register(health, { readiness });
+  await playground(app, { directory: path.join(import.meta.dirname, "..", "..", "dist", "playground"), config: playgroundConfig });
+
+  let publicOrigin = config.publicUrl === null ? "" : new URL(config.publicUrl).origin;
+  const subscriptions = serveSubscriptions(app.server, schema, validator, services, () => publicOrigin);
+  return {
+    app,
+    async listen() {
+      await app.listen({ port: config.port, host: config.host });
+      const address = app.server.address();
+      const port = typeof address === "object" && address !== null ? address.port : config.port;
+      const url = config.publicUrl ?? `http://localhost:${port}`;
+      publicOrigin = new URL(url).origin;
+      return url;
+    },
+    async close() {
+      await subscriptions.close();
+      await app.close();
+      await apollo.stop();
+    },
+  };
+}
+
+function isMultipart(request: FastifyRequest): boolean {
+  return /^multipart\/form-data\b/i.test(request.headers["content-type"] ?? "");
+}
+
+function operationOf({ body, query }: FastifyRequest): { query?: unknown; operationName?: unknown } {
+  const source = body ?? query;
+  return typeof source === "object" && source !== null && !Array.isArray(source) ? source : {};
+}
+
+function cookieSetter(reply: FastifyReply, { config }: Services): Ctx["setSessionCookie"] {
+  const name = cookieName(config.publicUrl);
+  const options = { path: "/", httpOnly: true, sameSite: "strict", secure: name.startsWith("__Host-") } as const;
+  return (token, expires) => {
+    if (token === null) void reply.clearCookie(name, options);
+    else void reply.setCookie(name, token, { ...options, expires });
+  };
+}
+
+const statusOf: Partial<Record<ProblemCode, number>> = {
+  [ProblemCode.UNAUTHENTICATED]: 401,
+  [ProblemCode.NOT_FOUND]: 404,
+  [ProblemCode.UNAVAILABLE]: 503,
+  [ProblemCode.THROTTLED]: 429,
+};
+
+/** The same shape for every error outside GraphQL, and inside it before a document is known. */
+function failure(code: string, message: string, extensions: Record<string, unknown> = {}) {
+  return { errors: [{ message, extensions: { code, ...extensions } }] };
+}
+
+function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply, { log }: Services): FastifyReply {
+  if (error instanceof Refusal) return reply.code(statusOf[error.problem.code] ?? 400).send(failure(error.problem.code, error.problem.message));
+  if (isDatabaseAway(error))
+    return reply
+      .code(503)
+      .header("retry-after", "5")
+      .send(failure(ProblemCode.UNAVAILABLE, "The service cannot reach its database for now. Try again shortly."));
+  if (error instanceof UploadRefused) return reply.code(error.statusCode).header("connection", "close").send(failure(ProblemCode.INVALID_INPUT, error.message));
+  if (error.statusCode !== undefined && error.statusCode < 500)
+    return reply.code(error.statusCode).send(failure(ProblemCode.INVALID_INPUT, clientFault[error.statusCode] ?? "The request cannot be read."));
+  log.error({ requestId: request.id, err: error }, "a request failed unexpectedly");
+  return reply.code(500).send(failure("INTERNAL", "Something went wrong on our side. The request id tells us what.", { requestId: request.id }));
+}
+
+const clientFault: Record<number, string> = {
+  400: "The request cannot be read: its body is not what its content type says.",
+  413: "The request is too large.",
+  415: "Send application/json, or multipart/form-data for an upload.",
+};

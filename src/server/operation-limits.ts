@@ -1,0 +1,182 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  getNamedType,
+  GraphQLError,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  isListType,
+  isNonNullType,
+  isCompositeType,
+  isInterfaceType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+  type SelectionSetNode,
+  type ValidationRule,
+} from "graphql";
+import { ProblemCode } from "../problem.ts";
+
+/** What a document may hold at most. The document is parsed with `maxTokens`, so every walk over it is short. */
+export const operationLimits = { maxTokens: 2000, maxDepth: 14, maxAliases: 30, maxDirectives: 30, maxRootFields: 10, maxCost: 5000 };
+
+const DEFAULT_PAGE_SIZE = 25;
+/** What a list without pages counts as: recipients, attachments, mailboxes. */
+const PLAIN_LIST_SIZE = 5;
+
+/** What one operation asks for. */
+export interface OperationFacts {
+  /** How many objects it may fetch: a connection counts its page size times what is below it. */
+  readonly cost: number;
+  /** Every field it selects, as `Type.field`. */
+  readonly selects: ReadonlySet<string>;
+}
+
+/** Refuses documents that are too deep, too wide or too clever, before anything runs. One pass; each fragment is looked at once. */
+export const withinOperationLimits: ValidationRule = (context) => {
+  const document = context.getDocument();
+  return {
+    Document() {
+      for (const message of faultsOf(document)) context.reportError(new GraphQLError(message, { extensions: { code: ProblemCode.LIMIT_EXCEEDED } }));
+    },
+  };
+};
+
+/** Refuses an operation that may fetch too much. `variables` decide how long its pages are. */
+export function mustBeAffordable({ cost }: OperationFacts): void {
+  const { maxCost } = operationLimits;
+  if (cost <= maxCost) return;
+  throw new GraphQLError(
+    `This operation may fetch ${cost > Number.MAX_SAFE_INTEGER ? "endlessly many" : cost.toLocaleString("en")} objects; at most ${maxCost.toLocaleString("en")} are allowed. Ask for shorter pages.`,
+    {
+      extensions: { code: ProblemCode.LIMIT_EXCEEDED, limit: maxCost, http: { status: 400 } },
+    },
+  );
+}
+
+/** Counts what a validated operation may fetch and lists what it selects. */
+export function factsOf(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+  variables: Readonly<Record<string, unknown>>,
+): OperationFacts {
+  const fragments = fragmentsOf(document);
+  const costs = new Map<string, number>();
+  const selects = new Set<string>();
+
+  const costOf = (selectionSet: SelectionSetNode, parent: GraphQLNamedType | undefined): number => {
+    let cost = 0;
+    for (const selection of selectionSet.selections) {
+      if (selection.kind === Kind.FIELD) cost += costOfField(selection, parent);
+      else if (selection.kind === Kind.INLINE_FRAGMENT)
+        cost += costOf(selection.selectionSet, selection.typeCondition ? schema.getType(selection.typeCondition.name.value) : parent);
+      else cost += costOfFragment(selection.name.value);
+    }
+    return cost;
+  };
+
+  const costOfFragment = (name: string): number => {
+    const known = costs.get(name);
+    if (known !== undefined) return known;
+    costs.set(name, 0); // Validation has ruled out cycles; this only keeps a wrong document from running away.
+    const fragment = fragments.get(name);
+    const cost = fragment ? costOf(fragment.selectionSet, schema.getType(fragment.typeCondition.name.value)) : 0;
+    costs.set(name, cost);
+    return cost;
+  };
+
+  const costOfField = (field: FieldNode, parent: GraphQLNamedType | undefined): number => {
+    const name = field.name.value;
+    const definition = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[name] : undefined;
+    if (definition === undefined || !parent) return field.selectionSet ? costOf(field.selectionSet, undefined) : 0;
+    selects.add(`${parent.name}.${name}`);
+    const type = getNamedType(definition.type);
+    if (!field.selectionSet || !isCompositeType(type)) return 0;
+    const below = 1 + costOf(field.selectionSet, type);
+    if (type.name.endsWith("Connection")) return below * pageSizeOf(field, variables);
+    const list = isNonNullType(definition.type) ? definition.type.ofType : definition.type;
+    return isListType(list) && name !== "edges" && parent.name !== "Query" ? below * PLAIN_LIST_SIZE : below;
+  };
+
+  const root = schema.getRootType(operation.operation);
+  return { cost: costOf(operation.selectionSet, root ?? undefined), selects };
+}
+
+/** The fields at the root of an operation, through fragments; null if the document names another operation or none. */
+export function rootFieldsOf(document: DocumentNode, operationName: string | null | undefined): string[] | null {
+  const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+  const operation = operationName ? operations.find(({ name }) => name?.value === operationName) : operations.length === 1 ? operations[0] : undefined;
+  return operation ? rootFieldNames(operation.selectionSet, fragmentsOf(document)) : null;
+}
+
+function rootFieldNames(selectionSet: SelectionSetNode, fragments: ReadonlyMap<string, FragmentDefinitionNode>, seen = new Set<string>()): string[] {
+  return selectionSet.selections.flatMap((selection) => {
+    if (selection.kind === Kind.FIELD) return [selection.name.value];
+    if (selection.kind === Kind.INLINE_FRAGMENT) return rootFieldNames(selection.selectionSet, fragments, seen);
+    const fragment = fragments.get(selection.name.value);
+    if (fragment === undefined || seen.has(selection.name.value)) return [];
+    return rootFieldNames(fragment.selectionSet, fragments, seen.add(selection.name.value));
+  });
+}
+
+function pageSizeOf(field: FieldNode, variables: Readonly<Record<string, unknown>>): number {
+  for (const { name, value } of field.arguments ?? []) {
+    if (name.value !== "first" && name.value !== "last") continue;
+    const size = value.kind === Kind.INT ? Number(value.value) : value.kind === Kind.VARIABLE ? variables[value.name.value] : undefined;
+    if (typeof size === "number") return Math.max(size, 1);
+  }
+  return DEFAULT_PAGE_SIZE;
+}
+
+function faultsOf(document: DocumentNode): string[] {
+  const { maxDepth, maxAliases, maxDirectives, maxRootFields } = operationLimits;
+  const fragments = fragmentsOf(document);
+  const depths = new Map<string, number>();
+  let aliases = 0;
+  let directives = 0;
+
+  const depthOf = (selectionSet: SelectionSetNode): number => {
+    let depth = 0;
+    for (const selection of selectionSet.selections) {
+      directives += selection.directives?.length ?? 0;
+      if (selection.kind === Kind.FIELD) {
+        if (selection.alias) aliases += 1;
+        if (selection.name.value.startsWith("__")) continue;
+        depth = Math.max(depth, 1 + (selection.selectionSet ? depthOf(selection.selectionSet) : 0));
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) depth = Math.max(depth, depthOf(selection.selectionSet));
+      else depth = Math.max(depth, depthOfFragment(selection.name.value));
+    }
+    return depth;
+  };
+
+  const depthOfFragment = (name: string): number => {
+    const known = depths.get(name);
+    if (known !== undefined) return known;
+    depths.set(name, 0);
+    const fragment = fragments.get(name);
+    const depth = fragment ? depthOf(fragment.selectionSet) : 0;
+    depths.set(name, depth);
+    return depth;
+  };
+
+  const faults: string[] = [];
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    directives += definition.directives?.length ?? 0;
+    const depth = depthOf(definition.selectionSet);
+    if (depth > maxDepth) faults.push(`An operation may be ${maxDepth} fields deep, not ${depth}.`);
+    const rootFields = rootFieldNames(definition.selectionSet, fragments).length;
+    const most = definition.operation === OperationTypeNode.MUTATION ? 1 : maxRootFields;
+    if (rootFields > most) faults.push(`A ${definition.operation} may have ${most} ${most === 1 ? "field" : "fields"} at its root, not ${rootFields}.`);
+  }
+  if (aliases > maxAliases) faults.push(`A document may have ${maxAliases} aliases, not ${aliases}.`);
+  if (directives > maxDirectives) faults.push(`A document may have ${maxDirectives} directives, not ${directives}.`);
+  return faults;
+}
+
+function fragmentsOf(document: DocumentNode): Map<string, FragmentDefinitionNode> {
+  return new Map(document.definitions.flatMap((definition) => (definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition]] : [])));
+}

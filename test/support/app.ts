@@ -1,0 +1,95 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Writable } from "node:stream";
+import { type App, startApp } from "../../src/app.ts";
+import { MovableClock } from "../../src/clock.ts";
+import type { Config } from "../../src/config.ts";
+import { createCtx, type Ctx, type Services } from "../../src/context.ts";
+import { defaultLimits, type Limits } from "../../src/limits.ts";
+import { createLog } from "../../src/log.ts";
+import { runJobsOnce } from "../../src/worker.ts";
+import { createDatabase } from "./database.ts";
+
+/** A server of one's own on a free port, with its own database and folder, and a clock that stands until it is moved. */
+export interface TestApp {
+  readonly url: string;
+  readonly databaseUrl: string;
+  readonly dataDir: string;
+  readonly clock: MovableClock;
+  readonly services: Services;
+  /** Everything it has logged, one JSON object a line. */
+  readonly logged: string[];
+  /** A context for operations without a front door, as the server itself. */
+  ctx(): Ctx;
+  /** Moves what is in the outbox and runs every job that is due. */
+  runJobsOnce(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TestAppOptions {
+  readonly limits?: Partial<Limits>;
+  readonly config?: Partial<Config>;
+  /** Another process on the same data: shares database, folder and clock. */
+  readonly beside?: TestApp;
+}
+
+/** Where every test's time begins, unless it is moved. */
+export const START = new Date("2026-03-02T09:00:00.000Z");
+
+/** Starts a server. Close it in `afterAll`. */
+export async function startTestApp({ limits, config, beside }: TestAppOptions = {}): Promise<TestApp> {
+  const database = beside ? null : await createDatabase();
+  const databaseUrl = beside?.databaseUrl ?? database?.url ?? "";
+  const dataDir = beside?.dataDir ?? (await mkdtemp(path.join(tmpdir(), "secure-mailbox-data-")));
+  const clock = beside?.clock ?? new MovableClock(START);
+  const logged: string[] = [];
+  const destination = new Writable({
+    write(line: Buffer, _encoding, done) {
+      logged.push(line.toString());
+      done();
+    },
+  });
+  const app: App = await startApp(testConfig({ databaseUrl, dataDir, limits: { ...defaultLimits, ...limits }, ...config }), {
+    clock,
+    log: createLog("info", destination),
+  });
+  return {
+    url: app.url ?? "",
+    databaseUrl,
+    dataDir,
+    clock,
+    services: app.services,
+    logged,
+    ctx: () => createCtx(app.services),
+    runJobsOnce: () => runJobsOnce(app.services, databaseUrl),
+    async close() {
+      await app.close();
+      if (beside) return;
+      await database?.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function testConfig(overrides: Partial<Config>): Config {
+  return {
+    mode: "production",
+    port: 0,
+    host: "127.0.0.1",
+    publicUrl: null,
+    allowedOrigins: [],
+    dataDir: "",
+    databaseUrl: null,
+    databasePoolSize: 4,
+    demoPassword: null,
+    secretKey: Buffer.alloc(32, 7),
+    organisation: { name: "Example Health", domains: ["insurer.example"] },
+    session: { idleMinutes: 60, hours: 12 },
+    introspection: "signed-in",
+    parts: ["api"],
+    logLevel: "info",
+    limits: defaultLimits,
+    ...overrides,
+  };
+}
