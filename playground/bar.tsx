@@ -24,7 +24,13 @@ export function Bar({ session, openExample }: { session: Session; openExample: (
       </div>
       <ExamplesMenu openExample={openExample} />
       {config.demo && account && (
-        <button type="button" className="bar-button" disabled={busy} onClick={() => during(session.receiveMessage())} title="Another demo account writes to you, so that a subscription has something to show">
+        <button
+          type="button"
+          className="bar-button"
+          disabled={busy}
+          onClick={() => during(session.receiveMessage())}
+          title="Another demo account writes to you, so that a subscription has something to show"
+        >
           Send me a message
         </button>
       )}
@@ -92,7 +98,13 @@ function AccountMenu({ session, busy, signIn }: { session: Session; busy: boolea
       </DropdownMenu.Button>
       <DropdownMenu.Content className="menu" align="end">
         {accounts.map(({ userId, displayName, kind }) => (
-          <DropdownMenu.Item key={userId} className="menu-item" aria-current={userId === account?.userId || undefined} textValue={displayName} onSelect={() => signIn(userId)}>
+          <DropdownMenu.Item
+            key={userId}
+            className="menu-item"
+            aria-current={userId === account?.userId || undefined}
+            textValue={displayName}
+            onSelect={() => signIn(userId)}
+          >
             <span>
               {displayName} <small>{kind.toLowerCase()}</small>
             </span>
@@ -108,7 +120,8 @@ function SignInForm({ busy, signIn }: { busy: boolean; signIn: (userId: string, 
   const submit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
-    signIn(String(form.get("userId")), String(form.get("password")));
+    const [userId, password] = [form.get("userId"), form.get("password")];
+    if (typeof userId === "string" && typeof password === "string") signIn(userId, password);
   };
   return (
     <form className="bar-form" onSubmit={submit}>

@@ -18,21 +18,21 @@ export interface SessionState {
 /** The page's session: who is signed in, what is known of them, and their socket. */
 export interface Session {
   readonly config: PlaygroundConfig;
-  get(): SessionState;
-  subscribe(listener: () => void): () => void;
+  readonly get: () => SessionState;
+  readonly subscribe: (listener: () => void) => () => void;
   /** The account's socket; made anew whenever another account signs in. */
-  socket(): Client;
+  readonly socket: () => Client;
   /** Signs in through the public mutation; a refusal becomes the notice. */
-  signIn(userId: string, password: string): Promise<void>;
-  signOut(): Promise<void>;
+  readonly signIn: (userId: string, password: string) => Promise<void>;
+  readonly signOut: () => Promise<void>;
   /** Asks again who is signed in and what they hold. */
-  refresh(lookedUpFor?: SessionState["lookedUpFor"]): Promise<void>;
+  readonly refresh: (lookedUpFor?: SessionState["lookedUpFor"]) => Promise<void>;
   /** Takes from an operation that ran what later examples need (an upload, another session, a used key), and refreshes. */
-  learn(variables: unknown, answer: Answer): Promise<void>;
+  readonly learn: (variables: unknown, answer: Answer) => Promise<void>;
   /** Whether an idempotency key has been sent and answered. */
-  keyWasUsed(key: string): boolean;
+  readonly keyWasUsed: (key: string) => boolean;
   /** Demo only: has another account write to the signed-in one, so that a subscription has something to show. */
-  receiveMessage(): Promise<void>;
+  readonly receiveMessage: () => Promise<void>;
 }
 
 const signOutMutation = "mutation SignOut { signOut { ... on SignOutPayload { signedOutAt } ... on Problem { code message } } }";

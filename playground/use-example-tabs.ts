@@ -25,7 +25,7 @@ export function useExampleTabs(session: Session): (example: Example) => void {
     variableEditor: state.variableEditor,
     responseEditor: state.responseEditor,
   }));
-  const { addTab, changeTab, moveTab } = useGraphiQLActions();
+  const actions = useGraphiQLActions();
   const [opening, setOpening] = useState<Example | null>(null);
   const fillings = useRef(new Map<string, Filling>());
   const shownTo = useRef(account?.id);
@@ -38,16 +38,16 @@ export function useExampleTabs(session: Session): (example: Example) => void {
       if (example) fillings.current.set(id, { example, key: newKey(), text: variables ?? "" });
     });
     // Signing in is the story's first tab, but whoever comes here is signed in already.
-    if (session.get().account) changeTab(1);
+    if (session.get().account) actions.changeTab(1);
   }, [variableEditor]);
 
   useEffect(() => {
     if (!responseEditor || shownTo.current === account?.id) return;
     shownTo.current = account?.id;
     // What one account was shown is not for the next. `moveTab` needs the active tab to stay the same object.
-    moveTab(tabs.map((tab, index) => (index === activeTabIndex ? tab : { ...tab, response: null })));
+    actions.moveTab(tabs.map((tab, index) => (index === activeTabIndex ? tab : { ...tab, response: null })));
     if (session.get().lookedUpFor === "page") responseEditor.setValue("");
-  }, [session, account, tabs, activeTabIndex, responseEditor, moveTab]);
+  }, [session, account, tabs, activeTabIndex, responseEditor, actions]);
 
   useEffect(() => {
     const filling = tabId === undefined ? undefined : fillings.current.get(tabId);
@@ -74,8 +74,8 @@ export function useExampleTabs(session: Session): (example: Example) => void {
 
   return (example) => {
     const at = tabs.findIndex(({ id }) => fillings.current.get(id)?.example === example);
-    if (at >= 0) return changeTab(at);
-    addTab();
+    if (at >= 0) return actions.changeTab(at);
+    actions.addTab();
     setOpening(example);
   };
 }
