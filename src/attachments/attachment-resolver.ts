@@ -1,7 +1,8 @@
-import { type FileUpload, GraphQLUpload } from "graphql-upload-minimal";
+import type { Upload } from "graphql-upload-minimal";
 import { Arg, Ctx as Context, Field, Mutation, ObjectType, Resolver } from "type-graphql";
 import { type Ctx, signedIn } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
+import { UploadScalar } from "../graphql/upload-scalar.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { Attachment } from "./attachment.ts";
 import { uploadAttachment } from "./upload-attachment.ts";
@@ -19,9 +20,9 @@ export class AttachmentResolver {
   @Mutation(() => UploadAttachmentResult, {
     description: "Stores a file, sent by the GraphQL multipart request specification with an `apollo-require-preflight` header.",
   })
-  async uploadAttachment(@Context() ctx: Ctx, @Arg("file", () => GraphQLUpload, { description: "The file, one a request." }) file: Promise<FileUpload>) {
+  async uploadAttachment(@Context() ctx: Ctx, @Arg("file", () => UploadScalar, { description: "The file, one a request." }) { promise }: Upload) {
     return orProblem(ctx, async () => {
-      const upload = await file.catch(() => refuse(ProblemCode.INVALID_INPUT, "The form ended before the file came. Try again.", { field: "file" }));
+      const upload = await promise.catch(() => refuse(ProblemCode.INVALID_INPUT, "The form ended before the file came. Try again.", { field: "file" }));
       const bytes = upload.createReadStream();
       const attachment = await uploadAttachment(signedIn(ctx), {
         fileName: upload.filename,

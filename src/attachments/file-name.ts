@@ -7,7 +7,8 @@ const UNWANTED = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}"*:<>?|]/gu;
 
 /** A file name that is only a name: no path, no control or bidi character, no device trick, at most 200 characters. */
 export function cleanFileName(name: string): string {
-  const last = name.normalize("NFC").split(/[/\\]/).at(-1) ?? "";
+  const unescaped = name.replace(/%22|%0[AD]/g, ""); // How browsers write quotes and line ends in a form (WHATWG HTML, multipart/form-data)
+  const last = unescaped.normalize("NFC").split(/[/\\]/).at(-1) ?? "";
   const cleaned = last
     .replace(UNWANTED, "")
     .replace(/\s+/g, " ")

@@ -1,8 +1,10 @@
 import { Readable } from "node:stream";
+import { In } from "typeorm";
 import { Account, isEmployeeKind } from "../accounts/account.ts";
 import { createAccount } from "../accounts/create-account.ts";
+import { hashPassword, verifyPassword } from "../accounts/password.ts";
 import { uploadAttachment } from "../attachments/upload-attachment.ts";
-import { before, type Clock } from "../clock.ts";
+import { before, type Clock, HOUR } from "../clock.ts";
 import { createCtx, type Ctx, inTransaction, type Services, signedIn, type ViewerCtx } from "../context.ts";
 import { MailboxKind } from "../mailboxes/mailbox.ts";
 import { HolderRole } from "../mailboxes/mailbox-holder.ts";
@@ -12,9 +14,10 @@ import { copyOfMessage } from "../messages/copy-queries.ts";
 import { Priority } from "../messages/message.ts";
 import { markOpened } from "../messages/open-message.ts";
 import { replyToMessage } from "../messages/reply-to-message.ts";
+import { saveDraft } from "../messages/save-draft.ts";
 import { sendMessage } from "../messages/send-message.ts";
 import { record } from "../ledger/record.ts";
-import { type DemoFile, people, type Scene, stories, team, type UserId } from "./world.ts";
+import { type DemoFile, drafts, people, type Scene, stories, team, type UserId } from "./world.ts";
 import { simplePdf } from "./simple-pdf.ts";
 
 /** What the stories need to know of a person. */
@@ -23,10 +26,10 @@ interface Person {
   readonly mailboxId: string;
 }
 
-/** Fills an empty database with a small believable world, once and whole: a crash leaves none of it. */
+/** Fills an empty database with a small believable world, once and whole: a crash leaves none of it. Later it only keeps the password. */
 export async function seedDemo(services: Services, password: string): Promise<void> {
   await inTransaction(createCtx(services), async (ctx) => {
-    if ((await ctx.db.manager.count(Account)) > 0) return;
+    if ((await ctx.db.manager.count(Account)) > 0) return keepPassword(ctx, password);
     const cast = new Map<UserId, Person>();
     for (const { userId, kind, displayName, address } of people) {
       const account = await createAccount(ctx, { userId, password, kind, displayName, address });
@@ -41,7 +44,30 @@ export async function seedDemo(services: Services, password: string): Promise<vo
     for (const { scene, story, place } of scenes) {
       last.set(story, await play(asPerson(ctx, personOf(cast, scene.by), scene.ago), scene, `demo-${story}-${place}`, cast, teamMailboxId, last.get(story)));
     }
+    for (const { by, to, subject, text } of drafts) {
+      const person = personOf(cast, by);
+      const draft = {
+        draftId: null,
+        mailboxId: person.mailboxId,
+        to: [to],
+        cc: [],
+        subject,
+        body: { text },
+        priority: null,
+        attachmentIds: [],
+        replyTo: null,
+        forwardOf: null,
+      };
+      await saveDraft(asPerson(ctx, person, HOUR), draft);
+    }
   });
+}
+
+/** Gives the demo's people the password that the settings name today. */
+async function keepPassword(ctx: Ctx, password: string): Promise<void> {
+  const accounts = await ctx.db.manager.findBy(Account, { userId: In(people.map(({ userId }) => userId)) });
+  if (accounts[0] === undefined || (await verifyPassword(accounts[0].passwordHash, password))) return;
+  for (const { uuid } of accounts) await ctx.db.manager.update(Account, { uuid }, { passwordHash: await hashPassword(password) });
 }
 
 /** The same transaction as somebody else, at another time. */

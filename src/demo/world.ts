@@ -150,3 +150,9 @@ export const stories: readonly (readonly Scene[])[] = [
     },
   ],
 ];
+
+/** What somebody has begun to write. */
+export const drafts: readonly { by: UserId; to: string; subject: string; text: string }[] = [
+  { by: "member", to: team.address, subject: "My new address", text: "Hello,\n\nfrom the first of next month I live at" },
+  { by: "employee", to: "okafor@riverside-clinic.example", subject: "Prior authorization, patient 20417", text: "Dear Dr. Okafor,\n\nwe have looked at" },
+];

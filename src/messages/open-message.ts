@@ -2,7 +2,7 @@ import { inTransaction, Loader, type Ctx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { type Happening, record } from "../ledger/record.ts";
 import { notFound } from "../problem.ts";
-import type { Copy} from "./copy.ts";
+import type { Copy } from "./copy.ts";
 import { Folder } from "./copy.ts";
 import { DeliveryStatus } from "./recipient.ts";
 

@@ -6,7 +6,7 @@ import { record } from "../ledger/record.ts";
 import { findHeldMailbox } from "../mailboxes/mailbox-queries.ts";
 import { mustWrite } from "../mailboxes/mailbox-policy.ts";
 import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
-import type { Copy} from "./copy.ts";
+import type { Copy } from "./copy.ts";
 import { Folder } from "./copy.ts";
 import { findOwnCopies } from "./copy-queries.ts";
 
