@@ -23,9 +23,16 @@ const noPubSub: PubSub = {
   },
 };
 
+/** What the root types are; type-graphql has no place to say it. */
+const roots = {
+  Query: "What can be read. Whatever is not the viewer's is NOT_FOUND.",
+  Mutation: "What can be done, one field a request. Each returns its payload or a Problem.",
+  Subscription: "What can be followed live, over the WebSocket.",
+};
+
 /** The whole schema, from an explicit list of resolvers. */
 export function createSchema(): GraphQLSchema {
-  return buildSchemaSync({
+  const schema = buildSchemaSync({
     resolvers: [
       NodeResolver,
       ViewerResolver,
@@ -47,4 +54,6 @@ export function createSchema(): GraphQLSchema {
     pubSub: noPubSub,
     validate: false,
   });
+  for (const [name, description] of Object.entries(roots)) Object.assign(schema.getType(name) ?? {}, { description });
+  return schema;
 }

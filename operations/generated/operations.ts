@@ -89,8 +89,6 @@ export type ForwardMessageInput = {
 
 /** What kind of address a mailbox is. */
 export type MailboxKind =
-  /** The organisation's own stream of events; never shown to anybody. */
-  | 'ORGANISATION'
   /** One person's own. */
   | 'PERSON'
   /** A team's, read and answered by several employees. */

@@ -48,7 +48,8 @@ function authenticate<User>(strategy: Strategy, body: object = {}): Promise<User
 }
 
 async function checkPassword(ctx: Ctx, userId: string, password: string): Promise<Account | null> {
-  const account = await ctx.db.manager.findOneBy(Account, { userId: userId.trim().toLowerCase() });
+  const known = !userId.includes("\0"); // Which PostgreSQL cannot even be asked for
+  const account = known ? await ctx.db.manager.findOneBy(Account, { userId: userId.trim().toLowerCase() }) : null;
   const matches = await verifyPassword(account?.passwordHash ?? null, password);
   return matches && account !== null && account.disabledAt === null ? account : null;
 }

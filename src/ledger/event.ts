@@ -3,7 +3,6 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
 /** Everything the ledger can say happened. `thing.happened`, named like the operation that records it. */
 export type Action =
   | "session.started"
-  | "session.refused"
   | "session.ended"
   | "message.sent"
   | "message.received"

@@ -9,7 +9,6 @@ import { HolderRole } from "./mailbox-holder.ts";
 export enum MailboxKind {
   PERSON = "PERSON",
   TEAM = "TEAM",
-  ORGANISATION = "ORGANISATION",
 }
 
 registerEnumType(MailboxKind, {
@@ -18,7 +17,6 @@ registerEnumType(MailboxKind, {
   valuesConfig: {
     PERSON: { description: "One person's own." },
     TEAM: { description: "A team's, read and answered by several employees." },
-    ORGANISATION: { description: "The organisation's own stream of events; never shown to anybody." },
   },
 });
 
