@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import { type App, startApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
+import { isDatabaseAway } from "./db/unavailable.ts";
 import { people } from "./demo/world.ts";
 import { createLog } from "./log.ts";
 
@@ -74,6 +75,7 @@ function explain(error: unknown): string {
   if ("code" in error && error.code === "EADDRINUSE" && "port" in error)
     return `Port ${String(error.port)} is taken by another program. Stop that, or set PORT to another one.`;
   if ("code" in error && error.code === "EACCES" && "port" in error) return `Port ${String(error.port)} needs more rights. Set PORT to one above 1023.`;
+  if (isDatabaseAway(error)) return `The database of DATABASE_URL cannot be reached: ${error.message || "no answer"}.`;
   return error.message || String(error);
 }
 
