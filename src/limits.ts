@@ -20,6 +20,8 @@ export interface Limits {
   readonly maxWaitingUploads: number;
   /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
   readonly maxReplayedEvents: number;
+  /** Seconds between two pings of a WebSocket; a client that has not answered one by the next is cut off. */
+  readonly pingSeconds: number;
   /** Hours an idempotency key is remembered. */
   readonly idempotencyHours: number;
 }
@@ -36,6 +38,7 @@ export const defaultLimits: Limits = Object.freeze({
   maxDrafts: 1000,
   maxWaitingUploads: 50,
   maxReplayedEvents: 10_000,
+  pingSeconds: 12,
   idempotencyHours: 24,
 });
 

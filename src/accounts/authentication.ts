@@ -3,18 +3,30 @@ import { Strategy as CustomStrategy } from "passport-custom";
 import { Strategy as LocalStrategy } from "passport-local";
 import type { IncomingHttpHeaders } from "node:http";
 import { before, MINUTE } from "../clock.ts";
-import type { Ctx, Viewer } from "../context.ts";
+import type { Ctx, Services, Viewer } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { Account, type AccountKind, isEmployeeKind } from "./account.ts";
 import { verifyPassword } from "./password.ts";
+import { type LiveSession, RecentSessions } from "./recent-sessions.ts";
 
 const TOKEN_FORM = /^[\w-]{43}$/;
 
-/** Who a request comes from, by its `Authorization: Bearer` header or its session cookie; null for nobody. */
-export async function authenticateSession(ctx: Ctx, headers: IncomingHttpHeaders): Promise<Viewer | null> {
-  const token = tokenOf(headers, cookieName(ctx.config.publicUrl));
-  if (token === null) return null;
-  return authenticate<Viewer>(new CustomStrategy((_request, done) => void checkToken(ctx, token).then((viewer) => done(null, viewer ?? false), done)));
+/** Finds out who a request comes from, by its `Authorization: Bearer` header or its session cookie; null for nobody. */
+export type Authenticate = (ctx: Ctx, headers: IncomingHttpHeaders) => Promise<Viewer | null>;
+
+/** Makes the check that HTTP, multipart and WebSocket requests of this process share. */
+export function createAuthentication({ bus, config }: Services): Authenticate {
+  const recent = new RecentSessions(bus);
+  const cookie = cookieName(config.publicUrl);
+  return async (ctx, headers) => {
+    const token = tokenOf(headers, cookie);
+    if (token === null) return null;
+    const known = recent.get(token);
+    if (known && known.expiresAt > ctx.clock.now() && !needsTouch(ctx, known)) return known.viewer;
+    const session = await authenticate<LiveSession>(tokenStrategy(ctx, token));
+    if (session) recent.keep(token, session);
+    return session && session.viewer;
+  };
 }
 
 /** The account with this user ID and password; null if they do not match, in the same time whatever is wrong. */
@@ -54,15 +66,28 @@ async function checkPassword(ctx: Ctx, userId: string, password: string): Promis
   return matches && account !== null && account.disabledAt === null ? account : null;
 }
 
-async function checkToken(ctx: Ctx, token: string): Promise<Viewer | null> {
+function tokenStrategy(ctx: Ctx, token: string): Strategy {
+  return new CustomStrategy((_request, done) => {
+    checkToken(ctx, token).then((session) => done(null, session ?? false), done);
+  });
+}
+
+async function checkToken(ctx: Ctx, token: string): Promise<LiveSession | null> {
   if (!TOKEN_FORM.test(token)) return null;
   const { db, clock, config, keyedHash } = ctx;
   const now = clock.now();
   const idleSince = before(now, config.session.idleMinutes * MINUTE);
   const [session] = await db.run(sessionByToken, [keyedHash.hash("session-token", token), now, idleSince]);
   if (session === undefined) return null;
-  if (session.lastUsedAt < before(now, MINUTE)) await db.run(touchSession, [session.id, now]);
-  return { accountId: session.accountId, sessionId: session.id, isEmployee: isEmployeeKind(session.kind) };
+  const touched = needsTouch(ctx, session);
+  if (touched) await db.run(touchSession, [session.id, now]);
+  const viewer = { accountId: session.accountId, sessionId: session.id, isEmployee: isEmployeeKind(session.kind) };
+  return { viewer, expiresAt: session.expiresAt, lastUsedAt: touched ? now : session.lastUsedAt };
+}
+
+/** When a session was last used is kept to the minute. */
+function needsTouch({ clock }: Ctx, { lastUsedAt }: Pick<LiveSession, "lastUsedAt">): boolean {
+  return lastUsedAt < before(clock.now(), MINUTE);
 }
 
 /** A bearer token wins over a cookie. Tokens are never read from an address or a body. */
@@ -75,9 +100,9 @@ function tokenOf(headers: IncomingHttpHeaders, cookie: string): string | null {
   return null;
 }
 
-const sessionByToken = statement<{ id: string; accountId: string; lastUsedAt: Date; kind: AccountKind }>(
+const sessionByToken = statement<{ id: string; accountId: string; expiresAt: Date; lastUsedAt: Date; kind: AccountKind }>(
   "session-by-token",
-  `select s.id, s.account_id as "accountId", s.last_used_at as "lastUsedAt", a.kind
+  `select s.id, s.account_id as "accountId", s.expires_at as "expiresAt", s.last_used_at as "lastUsedAt", a.kind
    from sessions s join accounts a on a.id = s.account_id
    where s.token_hash = $1 and s.revoked_at is null and s.expires_at > $2 and s.last_used_at > $3 and a.disabled_at is null`,
 );

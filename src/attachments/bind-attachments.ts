@@ -5,15 +5,16 @@ import { ProblemCode, refuse } from "../problem.ts";
 
 /**
  * Puts the viewer's waiting uploads, and what is on `fromDraft`, on a message or a draft, in the order given. Refuses
- * the whole list if one of them is unknown, not stored yet or on something else. Runs in the caller's transaction.
+ * the whole list if one of them is unknown, not stored yet or on something else. Runs in the caller's transaction and
+ * returns how many files that are; one named twice is one.
  */
 export async function bindAttachments(
   ctx: ViewerCtx,
   ids: readonly string[],
   to: { messageId: string } | { draftId: string },
   fromDraft: string | null,
-): Promise<void> {
-  if (ids.length === 0) return;
+): Promise<number> {
+  if (ids.length === 0) return 0;
   const messageId = "messageId" in to ? to.messageId : null;
   const draftId = "draftId" in to ? to.draftId : null;
   const bound = await ctx.db.run(bind, [ids, ctx.viewer.accountId, messageId, draftId, fromDraft]);
@@ -22,6 +23,7 @@ export async function bindAttachments(
       field: "attachmentIds",
     });
   }
+  return bound.length;
 }
 
 /** Lets the files of a message travel along with another message: new rows on the same bytes, after those it has. */

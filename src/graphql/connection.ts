@@ -21,7 +21,7 @@ export class ConnectionArgs {
 }
 
 /** Whether there is more in either direction, and where to go on. */
-@ObjectType({ description: "Whether there is more in either direction, and where to go on." })
+@ObjectType({ simpleResolvers: true, description: "Whether there is more in either direction, and where to go on." })
 export class PageInfo {
   @Field(() => Boolean, { description: "True if something follows the last edge." })
   hasNextPage!: boolean;
@@ -50,7 +50,7 @@ export interface Edge<T> {
 
 /** Makes the `XConnection` and `XEdge` types of a node type. */
 export function connectionOf<T extends object>(name: string, node: () => ClassType<T> | (abstract new () => T), what: string) {
-  @ObjectType(`${name}Edge`, { description: `One of the ${what} on a page.` })
+  @ObjectType(`${name}Edge`, { simpleResolvers: true, description: `One of the ${what} on a page.` })
   class NodeEdge implements Edge<T> {
     @Field(() => String, { description: "Opaque and stable; say `after` or `before` it to page on." })
     cursor!: string;
@@ -59,7 +59,7 @@ export function connectionOf<T extends object>(name: string, node: () => ClassTy
     node!: T;
   }
 
-  @ObjectType(`${name}Connection`, { description: `A page of ${what}.` })
+  @ObjectType(`${name}Connection`, { simpleResolvers: true, description: `A page of ${what}.` })
   class NodeConnection implements Connection<T> {
     @Field(() => [NodeEdge], { description: "What is on this page, in order." })
     edges!: NodeEdge[];

@@ -22,10 +22,7 @@ export interface DecodedId {
 
 /** The opaque id of a node: a byte for its kind and its UUIDs, in base64url. */
 export function encodeId(kind: NodeKind, ...uuids: string[]): string {
-  const bytes = Buffer.allocUnsafe(1 + 16 * uuids.length);
-  bytes[0] = kinds[kind].tag;
-  for (const [n, uuid] of uuids.entries()) bytes.write(uuid.replaceAll("-", ""), 1 + 16 * n, "hex");
-  return bytes.toString("base64url");
+  return Buffer.from(`0${kinds[kind].tag}${uuids.join("").replaceAll("-", "")}`, "hex").toString("base64url");
 }
 
 /** Takes any node id apart; null if we never made it. */

@@ -22,7 +22,7 @@ registerEnumType(MailboxKind, {
 
 /** An address that can receive, held by one or more accounts; or by none yet, waiting for its owner. */
 @Entity("mailboxes")
-@ObjectType({ implements: Node, description: "An address that can receive secure messages, held by one or more accounts." })
+@ObjectType({ implements: Node, simpleResolvers: true, description: "An address that can receive secure messages, held by one or more accounts." })
 export class Mailbox extends Node {
   @PrimaryColumn("uuid", { name: "id" })
   uuid!: string;

@@ -27,7 +27,7 @@ registerEnumType(Folder, {
 });
 
 /** Who wrote a message, as others see them. */
-@ObjectType({ description: "Who wrote a message. Always show the address beside the name: only the address is checked." })
+@ObjectType({ simpleResolvers: true, description: "Who wrote a message. Always show the address beside the name: only the address is checked." })
 export class Participant {
   @Field(() => String, { description: "The name." })
   displayName!: string;
@@ -47,6 +47,7 @@ export interface CopyHeader {
 @Entity("copies")
 @ObjectType("Message", {
   implements: Node,
+  simpleResolvers: true,
   description: "A message as it stands in one of the viewer's mailboxes. Fetching its `body` opens it; every other field leaves it unopened.",
 })
 export class Copy extends Node {

@@ -42,7 +42,7 @@ export async function forwardMessage(ctx: ViewerCtx, { idempotencyKey, ...input 
     const opened = await markOpened(ctx, [original]);
     const outgoing: Outgoing = {
       from,
-      to: parseAddresses(input.to, "to"),
+      to: parseAddresses(input.to, ctx.config.limits.maxRecipients, "to"),
       cc: [],
       subject: cleanSubject(prefixed("Fwd:", original.subject, ctx.config.limits.maxSubjectLength), ctx.config.limits),
       body: forwardedBody(

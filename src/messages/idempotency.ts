@@ -6,6 +6,7 @@ import type { Copy } from "./copy.ts";
 import { findOwnCopy } from "./copy-queries.ts";
 
 const MAX_KEY_LENGTH = 200;
+const KEY_FORM = new RegExp(`^\\P{Cc}{1,${MAX_KEY_LENGTH}}$`, "u");
 
 /**
  * Sends once, however often the client asks: the first request with a key does the work, every later one with the same
@@ -13,8 +14,10 @@ const MAX_KEY_LENGTH = 200;
  * leaves no trace, so that it can be mended and tried again. Keys belong to an account and are kept for 24 hours.
  */
 export async function once(ctx: ViewerCtx, operation: string, key: string, input: object, work: (ctx: ViewerCtx) => Promise<Copy>): Promise<Copy> {
-  if (key === "" || key.length > MAX_KEY_LENGTH)
-    refuse(ProblemCode.INVALID_INPUT, `An idempotency key has 1 to ${MAX_KEY_LENGTH} characters; a random UUID serves well.`, { field: "idempotencyKey" });
+  if (!KEY_FORM.test(key))
+    refuse(ProblemCode.INVALID_INPUT, `An idempotency key has 1 to ${MAX_KEY_LENGTH} characters, no control characters; a random UUID serves well.`, {
+      field: "idempotencyKey",
+    });
   const inputHash = ctx.keyedHash.hash("idempotency", JSON.stringify([operation, canonical(input)]));
   return inTransaction(ctx, async (ctx) => {
     const now = ctx.clock.now();

@@ -122,11 +122,11 @@ async function readFeed(ctx: ViewerCtx, mailbox: Mailbox, after: number, size: n
     const reason = "This cursor is older than what the feed replays. Fetch the mailbox again and go on from here.";
     return { events: [eventOf(new RefetchRequired(), mailbox, mailbox.lastSequence, { reason })], nextSequence: mailbox.lastSequence, hasMore: false };
   }
-  const rows = await ctx.db.run(eventsAfter, [mailbox.uuid, after, Object.keys(shownAs), size + 1]);
+  const rows = await ctx.db.run(eventsBetween, [mailbox.uuid, after, mailbox.lastSequence, Object.keys(shownAs), size + 1]);
   const shown = rows.slice(0, size);
   const hasMore = rows.length > size;
   const events = await Promise.all(shown.map((row) => toEvent(ctx, mailbox, row)));
-  const nextSequence = hasMore ? (shown.at(-1)?.sequence ?? after) : Math.max(mailbox.lastSequence, rows.at(-1)?.sequence ?? 0);
+  const nextSequence = hasMore ? (shown.at(-1)?.sequence ?? after) : mailbox.lastSequence;
   return { events: events.filter((event) => event !== null), nextSequence, hasMore };
 }
 
@@ -153,7 +153,9 @@ export function isIncoming(event: MailboxEvent): event is MessageReceived {
 
 type EventRow = Pick<Event, "sequence" | "action"> & { subjectId: string };
 
-const eventsAfter = statement<EventRow>(
-  "events-after",
-  `select sequence, action, subject_id as "subjectId" from events where mailbox_id = $1 and sequence > $2 and action = any ($3::text[]) order by sequence limit $4`,
+// Up to what the mailbox was read at: its unread count is that of the last of these events, and of none after it.
+const eventsBetween = statement<EventRow>(
+  "events-between",
+  `select sequence, action, subject_id as "subjectId" from events
+   where mailbox_id = $1 and sequence > $2 and sequence <= $3 and action = any ($4::text[]) order by sequence limit $5`,
 );

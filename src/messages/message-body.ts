@@ -65,8 +65,15 @@ export function previewOf({ text }: MessageBody): string {
   const line = text
     .slice(0, PREVIEW_LENGTH * 10)
     .replace(/\s+/g, " ")
-    .trim();
-  return line.length <= PREVIEW_LENGTH ? line : `${line.slice(0, PREVIEW_LENGTH - 1).trimEnd()}…`;
+    .trim()
+    .toWellFormed();
+  const characters = [...line];
+  return characters.length <= PREVIEW_LENGTH
+    ? line
+    : `${characters
+        .slice(0, PREVIEW_LENGTH - 1)
+        .join("")
+        .trimEnd()}…`;
 }
 
 /** A subject on one line, without control and bidi characters. */

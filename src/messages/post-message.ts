@@ -42,6 +42,7 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
   const { config, clock, db, viewer } = ctx;
   const { from, to, subject, body } = outgoing;
   const cc = outgoing.cc.filter((address) => !to.includes(address));
+  withinLimit(outgoing.attachmentIds.length, config.limits.maxAttachments, "attachmentIds", "Files on one message");
   mustHaveRecipients(to.length + cc.length, config.limits.maxRecipients);
   mustReach(viewer, to, config.organisation, "to");
   mustReach(viewer, cc, config.organisation, "cc");
@@ -49,9 +50,9 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
   const sentAt = clock.now();
   const messageId = newId(sentAt);
   const mailboxes = await mailboxesFor(ctx, [...to, ...cc]);
-  await bindAttachments(ctx, outgoing.attachmentIds, { messageId }, outgoing.draftId);
+  const bound = await bindAttachments(ctx, outgoing.attachmentIds, { messageId }, outgoing.draftId);
   const shared = outgoing.forwardedFrom === undefined ? 0 : await shareAttachments(ctx, outgoing.forwardedFrom, messageId, outgoing.attachmentIds.length);
-  const attachmentCount = outgoing.attachmentIds.length + shared;
+  const attachmentCount = bound + shared;
   withinLimit(attachmentCount, config.limits.maxAttachments, "attachmentIds", "Files on one message");
   if (outgoing.draftId !== null) await consumeDraft(ctx, { mailboxId: from.uuid, uuid: outgoing.draftId });
 

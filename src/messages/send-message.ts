@@ -30,8 +30,8 @@ export async function sendMessage(ctx: ViewerCtx, { idempotencyKey, ...input }: 
     mustWrite(from.role);
     return postMessage(ctx, {
       from,
-      to: parseAddresses(input.to, "to"),
-      cc: parseAddresses(input.cc, "cc"),
+      to: parseAddresses(input.to, ctx.config.limits.maxRecipients, "to"),
+      cc: parseAddresses(input.cc, ctx.config.limits.maxRecipients, "cc"),
       subject: cleanSubject(input.subject, ctx.config.limits),
       body: toBody(input.body, ctx.config.limits),
       priority: input.priority ?? Priority.NORMAL,

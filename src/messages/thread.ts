@@ -3,7 +3,7 @@ import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
 
 /** Messages linked by reply and forward, as one mailbox has them. */
-@ObjectType({ implements: Node, description: "Messages linked by reply and forward, as one of the viewer's mailboxes has them." })
+@ObjectType({ implements: Node, simpleResolvers: true, description: "Messages linked by reply and forward, as one of the viewer's mailboxes has them." })
 export class Thread extends Node {
   mailboxId!: string;
   uuid!: string;

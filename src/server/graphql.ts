@@ -10,6 +10,7 @@ import {
   GraphQLError,
   type GraphQLSchema,
   NoSchemaIntrospectionCustomRule,
+  OperationTypeNode,
   OverlappingFieldsCanBeMergedRule,
   parse,
   type ParseOptions,
@@ -31,12 +32,17 @@ export type Validator = (document: DocumentNode) => readonly GraphQLError[];
 
 /** Makes the validator: the specification's rules, our limits, and introspection only where it is allowed. */
 export function createValidator(schema: GraphQLSchema, config: Config): Validator {
-  const rules = [withinOperationLimits, ...specifiedRules.map((rule) => (rule === OverlappingFieldsCanBeMergedRule ? mergeableFields : rule))];
+  const rules = specifiedRules.map((rule) => (rule === OverlappingFieldsCanBeMergedRule ? mergeableFields : rule));
   if (config.introspection === "nobody") rules.push(NoSchemaIntrospectionCustomRule);
   const known = new WeakMap<DocumentNode, readonly GraphQLError[]>();
   return (document) => {
-    const faults = known.get(document) ?? validate(schema, document, rules);
-    known.set(document, faults);
+    let faults = known.get(document);
+    if (faults === undefined) {
+      faults = validate(schema, document, [withinOperationLimits]); // First alone: what is too large would keep the others busy
+      if (faults.length === 0) faults = validate(schema, document, rules);
+      for (const { extensions } of faults) extensions.code ??= "GRAPHQL_VALIDATION_FAILED";
+      known.set(document, faults);
+    }
     return faults;
   };
 }
@@ -75,6 +81,12 @@ export function notSignedIn(): GraphQLError {
   return new GraphQLError("Sign in first.", { extensions: { code: ProblemCode.UNAUTHENTICATED, http: { status: 401 } } });
 }
 
+function overWebSocketOnly(): GraphQLError {
+  return new GraphQLError("Subscriptions run over the WebSocket at this address; send queries and mutations here.", {
+    extensions: { code: ProblemCode.INVALID_INPUT, http: { status: 400 } },
+  });
+}
+
 /** A context whose `selects` the pipeline fills in once the operation is known. */
 export type RequestCtx = Ctx & { readonly selects: Set<string> };
 
@@ -87,6 +99,7 @@ export function createApollo(schema: GraphQLSchema, validator: Validator): Apoll
     introspection: true,
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
+    persistedQueries: false, // A hash in the place of a document would pass the check of who may run what
     includeStacktraceInErrorResponses: false,
     stopOnTerminationSignals: false,
     formatError: toClientError,
@@ -110,6 +123,7 @@ function validateAndPrice(schema: GraphQLSchema, validator: Validator): ApolloSe
         async didResolveOperation({ document, operation, request, contextValue }) {
           faults = validator(document);
           if (operation === undefined || faults.length > 0) return;
+          if (operation.operation === OperationTypeNode.SUBSCRIPTION) throw overWebSocketOnly();
           const facts = factsOf(schema, document, operation, request.variables ?? {});
           cost = facts.cost;
           for (const coordinate of facts.selects) contextValue.selects.add(coordinate);
@@ -117,9 +131,7 @@ function validateAndPrice(schema: GraphQLSchema, validator: Validator): ApolloSe
         },
         async responseForOperation() {
           if (faults.length === 0) return null;
-          const errors = faults.map((fault) =>
-            toClientError({ ...fault.toJSON(), extensions: { code: "GRAPHQL_VALIDATION_FAILED", ...fault.extensions } }, fault),
-          );
+          const errors = faults.map((fault) => toClientError(fault.toJSON(), fault));
           return { http: { status: 400, headers: new HeaderMap() }, body: { kind: "single", singleResult: { errors } } };
         },
         async didEncounterErrors({ errors, contextValue, operationName }) {

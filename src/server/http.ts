@@ -1,12 +1,12 @@
 import cookie from "@fastify/cookie";
-import helmet from "@fastify/helmet";
 import { fastifyApolloHandler } from "@as-integrations/fastify";
 import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
 import type { GraphQLSchema } from "graphql";
 import { randomUUID } from "node:crypto";
 import path from "node:path";
-import { authenticateSession, cookieName } from "../accounts/authentication.ts";
+import { cookieName, createAuthentication } from "../accounts/authentication.ts";
 import { downloadAttachment } from "../attachments/download-attachment.ts";
+import type { Config } from "../config.ts";
 import { createCtx, type Ctx, type Services, signedIn } from "../context.ts";
 import { isDatabaseAway } from "../db/unavailable.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
@@ -46,19 +46,17 @@ export async function createHttp({
     connectionTimeout: MAX_IDLE_MS,
     forceCloseConnections: "idle",
     routerOptions: { maxParamLength: 100 },
+    frameworkErrors: (error, request, reply) => sendError(error, request, reply, services),
   });
+  const authenticate = createAuthentication(services);
   const validator = createValidator(schema, config);
   const apollo = createApollo(schema, validator);
   await apollo.start();
 
-  await app.register(cookie);
-  await app.register(helmet, {
-    contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
-    strictTransportSecurity: config.publicUrl?.startsWith("https:") ? { maxAge: 31_536_000 } : false,
-    referrerPolicy: { policy: "no-referrer" },
-  });
-  app.addHook("onSend", async (request, reply) => {
-    void reply.header("x-request-id", request.id);
+  await app.register(cookie, { hook: false });
+  const headers = secureHeaders(config);
+  app.addHook("onRequest", async (request, reply) => {
+    void reply.headers(headers).header("x-request-id", request.id);
   });
   app.addHook("onResponse", async (request, reply) => {
     log.info(
@@ -80,7 +78,7 @@ export async function createHttp({
       setSessionCookie: cookieSetter(reply, services),
       selects: new Set<string>(),
     };
-    const viewer = await authenticateSession(createCtx(services, caller), request.headers);
+    const viewer = await authenticate(createCtx(services, caller), request.headers);
     const ctx = { ...createCtx(services, { ...caller, viewer }), selects: caller.selects };
     ctxOf.set(request, ctx);
     return ctx;
@@ -124,7 +122,7 @@ export async function createHttp({
   await playground(app, { directory: path.join(import.meta.dirname, "..", "..", "dist", "playground"), config: playgroundConfig });
 
   let publicOrigin = config.publicUrl === null ? "" : new URL(config.publicUrl).origin;
-  const subscriptions = serveSubscriptions(app.server, schema, validator, services, () => publicOrigin);
+  const subscriptions = serveSubscriptions(app.server, { schema, validator, authenticate, services, publicOrigin: () => publicOrigin });
   return {
     app,
     async listen() {
@@ -140,6 +138,17 @@ export async function createHttp({
       await app.close();
       await apollo.stop();
     },
+  };
+}
+
+/** What every answer says to browsers; pages of our own and downloads say it in their own way. One object for all: helmet would make it anew for each. */
+function secureHeaders({ publicUrl }: Config): Record<string, string> {
+  return {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    ...(publicUrl?.startsWith("https:") ? { "strict-transport-security": "max-age=31536000; includeSubDomains" } : {}),
   };
 }
 
@@ -180,15 +189,16 @@ function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyR
       .code(503)
       .header("retry-after", "5")
       .send(failure(ProblemCode.UNAVAILABLE, "The service cannot reach its database for now. Try again shortly."));
-  if (error instanceof UploadRefused) return reply.code(error.statusCode).header("connection", "close").send(failure(ProblemCode.INVALID_INPUT, error.message));
-  if (error.statusCode !== undefined && error.statusCode < 500)
-    return reply.code(error.statusCode).send(failure(ProblemCode.INVALID_INPUT, clientFault[error.statusCode] ?? "The request cannot be read."));
+  const { statusCode = 500 } = error;
+  const code = statusCode === 413 ? ProblemCode.LIMIT_EXCEEDED : ProblemCode.INVALID_INPUT;
+  if (error instanceof UploadRefused) return reply.code(statusCode).header("connection", "close").send(failure(code, error.message));
+  if (statusCode < 500) return reply.code(statusCode).send(failure(code, clientFault[statusCode] ?? "The request cannot be read."));
   log.error({ requestId: request.id, err: error }, "a request failed unexpectedly");
   return reply.code(500).send(failure("INTERNAL", "Something went wrong on our side. The request id tells us what.", { requestId: request.id }));
 }
 
 const clientFault: Record<number, string> = {
-  400: "The request cannot be read: its body is not what its content type says.",
+  400: "The request cannot be read: its address or its body is malformed.",
   413: "The request is too large.",
   415: "Send application/json, or multipart/form-data for an upload.",
 };

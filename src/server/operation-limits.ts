@@ -10,20 +10,23 @@ import {
   isNonNullType,
   isCompositeType,
   isInterfaceType,
+  isIntrospectionType,
   isObjectType,
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
   type SelectionSetNode,
   type ValidationRule,
+  valueFromASTUntyped,
+  visit,
 } from "graphql";
 import { ProblemCode } from "../problem.ts";
 
 /** What a document may hold at most. The document is parsed with `maxTokens`, so every walk over it is short. */
-export const operationLimits = { maxTokens: 2000, maxDepth: 14, maxAliases: 30, maxDirectives: 30, maxRootFields: 10, maxCost: 5000 };
+export const operationLimits = { maxTokens: 2000, maxFields: 300, maxDepth: 14, maxAliases: 30, maxDirectives: 30, maxRootFields: 10, maxCost: 5000 };
 
 const DEFAULT_PAGE_SIZE = 25;
-/** What a list without pages counts as: recipients, attachments, mailboxes. */
+/** What a list without pages counts as: recipients, attachments, mailboxes. What answers a list of ids is as long as that. */
 const PLAIN_LIST_SIZE = 5;
 
 /** What one operation asks for. */
@@ -36,10 +39,29 @@ export interface OperationFacts {
 
 /** Refuses documents that are too deep, too wide or too clever, before anything runs. One pass; each fragment is looked at once. */
 export const withinOperationLimits: ValidationRule = (context) => {
-  const document = context.getDocument();
+  const count = { fields: 0, aliases: 0, directives: 0, aliasesOfTheSchema: 0 };
   return {
-    Document() {
-      for (const message of faultsOf(document)) context.reportError(new GraphQLError(message, { extensions: { code: ProblemCode.LIMIT_EXCEEDED } }));
+    Field({ alias }) {
+      count.fields += 1;
+      if (!alias) return;
+      count.aliases += 1;
+      const parent = context.getParentType();
+      if (parent && isIntrospectionType(parent)) count.aliasesOfTheSchema += 1;
+    },
+    Directive() {
+      count.directives += 1;
+    },
+    Document: {
+      leave(document) {
+        const { maxFields, maxAliases, maxDirectives } = operationLimits;
+        const faults = faultsOf(document);
+        if (count.fields > maxFields) faults.push(`A document may have ${maxFields} fields, not ${count.fields}.`);
+        if (count.aliases > maxAliases) faults.push(`A document may have ${maxAliases} aliases, not ${count.aliases}.`);
+        if (count.directives > maxDirectives) faults.push(`A document may have ${maxDirectives} directives, not ${count.directives}.`);
+        // Each would list the schema once more, and no tool needs any.
+        if (count.aliasesOfTheSchema > 0) faults.push("Introspection takes no aliases.");
+        for (const message of faults) context.reportError(new GraphQLError(message, { extensions: { code: ProblemCode.LIMIT_EXCEEDED } }));
+      },
     },
   };
 };
@@ -64,6 +86,7 @@ export function factsOf(
   variables: Readonly<Record<string, unknown>>,
 ): OperationFacts {
   const fragments = fragmentsOf(document);
+  const values = { ...defaultsOf(operation), ...variables };
   const costs = new Map<string, number>();
   const selects = new Set<string>();
 
@@ -96,9 +119,10 @@ export function factsOf(
     const type = getNamedType(definition.type);
     if (!field.selectionSet || !isCompositeType(type)) return 0;
     const below = 1 + costOf(field.selectionSet, type);
-    if (type.name.endsWith("Connection")) return below * pageSizeOf(field, variables);
+    if (type.name.endsWith("Connection")) return below * pageSizeOf(field, values);
     const list = isNonNullType(definition.type) ? definition.type.ofType : definition.type;
-    return isListType(list) && name !== "edges" && parent.name !== "Query" ? below * PLAIN_LIST_SIZE : below;
+    if (!isListType(list) || name === "edges") return below;
+    return below * (parent === schema.getQueryType() || parent.name.endsWith("Payload") ? longestListOf(document, values) : PLAIN_LIST_SIZE);
   };
 
   const root = schema.getRootType(operation.operation);
@@ -131,20 +155,36 @@ function pageSizeOf(field: FieldNode, variables: Readonly<Record<string, unknown
   return DEFAULT_PAGE_SIZE;
 }
 
+function defaultsOf({ variableDefinitions = [] }: OperationDefinitionNode): Record<string, unknown> {
+  return Object.fromEntries(
+    variableDefinitions.flatMap(({ variable, defaultValue }) => (defaultValue ? [[variable.name.value, valueFromASTUntyped(defaultValue)]] : [])),
+  );
+}
+
+/** The length of the longest list that an operation is given, in its document, as a variable or in an input. */
+function longestListOf(document: DocumentNode, variables: Readonly<Record<string, unknown>>): number {
+  let longest = PLAIN_LIST_SIZE;
+  const consider = (value: unknown): void => {
+    if (Array.isArray(value)) longest = Math.max(longest, value.length);
+  };
+  visit(document, { ListValue: ({ values }) => consider(values) });
+  for (const value of Object.values(variables)) {
+    consider(value);
+    if (typeof value === "object" && value !== null) Object.values(value).forEach(consider);
+  }
+  return longest;
+}
+
 function faultsOf(document: DocumentNode): string[] {
-  const { maxDepth, maxAliases, maxDirectives, maxRootFields } = operationLimits;
+  const { maxDepth, maxRootFields } = operationLimits;
   const fragments = fragmentsOf(document);
   const depths = new Map<string, number>();
-  let aliases = 0;
-  let directives = 0;
 
   const depthOf = (selectionSet: SelectionSetNode): number => {
     let depth = 0;
     for (const selection of selectionSet.selections) {
-      directives += selection.directives?.length ?? 0;
       if (selection.kind === Kind.FIELD) {
-        if (selection.alias) aliases += 1;
-        if (selection.name.value.startsWith("__")) continue;
+        if (selection.name.value.startsWith("__")) continue; // Introspection is deep by nature; a rule of graphql-js bounds it
         depth = Math.max(depth, 1 + (selection.selectionSet ? depthOf(selection.selectionSet) : 0));
       } else if (selection.kind === Kind.INLINE_FRAGMENT) depth = Math.max(depth, depthOf(selection.selectionSet));
       else depth = Math.max(depth, depthOfFragment(selection.name.value));
@@ -165,15 +205,12 @@ function faultsOf(document: DocumentNode): string[] {
   const faults: string[] = [];
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
-    directives += definition.directives?.length ?? 0;
     const depth = depthOf(definition.selectionSet);
     if (depth > maxDepth) faults.push(`An operation may be ${maxDepth} fields deep, not ${depth}.`);
     const rootFields = rootFieldNames(definition.selectionSet, fragments).length;
     const most = definition.operation === OperationTypeNode.MUTATION ? 1 : maxRootFields;
     if (rootFields > most) faults.push(`A ${definition.operation} may have ${most} ${most === 1 ? "field" : "fields"} at its root, not ${rootFields}.`);
   }
-  if (aliases > maxAliases) faults.push(`A document may have ${maxAliases} aliases, not ${aliases}.`);
-  if (directives > maxDirectives) faults.push(`A document may have ${maxDirectives} directives, not ${directives}.`);
   return faults;
 }
 

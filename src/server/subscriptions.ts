@@ -15,7 +15,7 @@ import {
 import { CloseCode, type SubscribePayload } from "graphql-ws";
 import { useServer } from "graphql-ws/use/ws";
 import { type WebSocket, WebSocketServer } from "ws";
-import { authenticateSession } from "../accounts/authentication.ts";
+import type { Authenticate } from "../accounts/authentication.ts";
 import { stillAlive } from "../accounts/session-queries.ts";
 import { SECOND } from "../clock.ts";
 import { createCtx, type Services, signedIn, type Viewer, type ViewerCtx } from "../context.ts";
@@ -31,8 +31,17 @@ import { factsOf, mustBeAffordable } from "./operation-limits.ts";
 
 const MAX_OPERATIONS = 20;
 const MAX_MESSAGE_BYTES = 256 * 1024;
-const PING_MS = 12_000;
-const RECHECK_MS = 1.5 * SECOND;
+const RECHECK_MS = SECOND;
+
+/** What serving subscriptions takes. */
+export interface SubscriptionOptions {
+  readonly schema: GraphQLSchema;
+  readonly validator: Validator;
+  readonly authenticate: Authenticate;
+  readonly services: Services;
+  /** The origin of the server's own pages. */
+  readonly publicOrigin: () => string;
+}
 
 /** What a socket knows about who opened it. */
 interface SocketExtra extends Record<PropertyKey, unknown> {
@@ -49,10 +58,7 @@ interface SocketExtra extends Record<PropertyKey, unknown> {
  */
 export function serveSubscriptions(
   server: Server,
-  schema: GraphQLSchema,
-  validator: Validator,
-  services: Services,
-  publicOrigin: () => string,
+  { schema, validator, authenticate, services, publicOrigin }: SubscriptionOptions,
 ): { close(): Promise<void> } {
   const { config, log, bus } = services;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
@@ -61,7 +67,7 @@ export function serveSubscriptions(
   const upgrade = (request: IncomingMessage, connection: Duplex, head: Buffer): void => {
     connection.on("error", () => connection.destroy());
     const origin = request.headers.origin;
-    if (new URL(request.url ?? "/", "http://localhost").pathname !== "/graphql") return refuseUpgrade(connection, "404 Not Found");
+    if (URL.parse(request.url ?? "/", "http://localhost")?.pathname !== "/graphql") return refuseUpgrade(connection, "404 Not Found");
     if (origin !== undefined && origin !== publicOrigin() && !config.allowedOrigins.includes(origin)) return refuseUpgrade(connection, "403 Forbidden");
     sockets.handleUpgrade(request, connection, head, (socket) => sockets.emit("connection", socket, request));
   };
@@ -75,7 +81,7 @@ export function serveSubscriptions(
           const authorization = connectionParams?.authorization ?? connectionParams?.Authorization;
           const headers = typeof authorization === "string" ? { authorization } : extra.request.headers;
           const requestId = newId(services.clock.now());
-          const viewer = await authenticateSession(createCtx(services, { requestId }), headers);
+          const viewer = await authenticate(createCtx(services, { requestId }), headers);
           if (viewer === null) return false;
           Object.assign(extra, { viewer, requestId });
           enter(viewer.sessionId, extra.socket);
@@ -96,7 +102,7 @@ export function serveSubscriptions(
       onError: ({ extra }, _id, _payload, errors) => toClientErrors(errors, log, extra.requestId),
     },
     sockets,
-    PING_MS,
+    config.limits.pingSeconds * SECOND,
   );
 
   const enter = (sessionId: string, socket: WebSocket): void => {
@@ -164,11 +170,10 @@ function prepare(
     const contextValue: SubscriptionCtx = { ...fresh(), fresh };
     return { schema, document, variableValues, contextValue, ...(payload.operationName ? { operationName: payload.operationName } : {}) };
   } catch (error) {
-    return [
-      error instanceof GraphQLError
-        ? error
-        : new GraphQLError("The subscription could not be prepared.", { originalError: error instanceof Error ? error : null }),
-    ];
+    if (!(error instanceof GraphQLError))
+      return [new GraphQLError("The subscription could not be prepared.", { originalError: error instanceof Error ? error : null })];
+    error.extensions.code ??= "GRAPHQL_PARSE_FAILED";
+    return [error];
   }
 }
 
@@ -204,7 +209,8 @@ function toClientErrors(errors: readonly (GraphQLError | GraphQLFormattedError)[
     if (!(error instanceof GraphQLError)) return error;
     logUnexpected(log, error, { requestId, path: error.path?.join(".") });
     const formatted = toClientError(error.toJSON(), error);
-    return formatted.extensions?.code === INTERNAL ? { ...formatted, extensions: { ...formatted.extensions, requestId } } : formatted;
+    const extensions = { code: "BAD_USER_INPUT", ...formatted.extensions };
+    return { ...formatted, extensions: extensions.code === INTERNAL ? { ...extensions, requestId } : extensions };
   });
 }
 

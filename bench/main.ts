@@ -1,0 +1,42 @@
+import { cpus } from "node:os";
+import { openDatabase } from "./database.ts";
+import { measureInbox } from "./inbox.ts";
+import { measureLive } from "./live.ts";
+import { measureSends } from "./sends.ts";
+import { readSettings } from "./settings.ts";
+
+/** `npm run bench`: measures our server beside bare peers and prints tables. Slow figures are figures; only errors fail it. */
+async function main(): Promise<void> {
+  const settings = readSettings(process.env);
+  const { size, seconds, rounds } = settings;
+  const database = await openDatabase(size, (line) => console.error(line));
+  try {
+    console.log(
+      `${size.messages.toLocaleString("en")} messages in ${size.mailboxes.toLocaleString("en")} mailboxes; Node ${process.versions.node}, ` +
+        `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}; medians of ${rounds} rounds of ${seconds} s. CPU is per request.`,
+    );
+    for (const [title, measure] of chosen(process.argv.slice(2))) console.log(`\n${title}\n\n${await measure(database, settings)}`);
+  } finally {
+    await database.stop();
+  }
+}
+
+const measurements = {
+  inbox: ["Inbox page of 25, beside a bare handler that gives the same bytes from one prepared statement", measureInbox],
+  sends: ["Sending to one recipient, beside the same writes without a server", measureSends],
+  live: ["Live: one socket a subscriber, each on a mailbox of its own, all in one process", measureLive],
+} as const;
+
+/** All measurements, or those that are named. */
+function chosen(names: string[]) {
+  const unknown = names.filter((name) => !(name in measurements));
+  if (unknown.length > 0) throw new Error(`There is ${Object.keys(measurements).join(", ")} to measure, not ${unknown.join(", ")}`);
+  return Object.entries(measurements)
+    .filter(([name]) => names.length === 0 || names.includes(name))
+    .map(([, measurement]) => measurement);
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+});

@@ -1,0 +1,68 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type App, startApp } from "../src/app.ts";
+import { newSecretKey, readConfig } from "../src/config.ts";
+import { monotonic, ownCpu, serve } from "./child.ts";
+import { SECRET_KEY } from "./world.ts";
+
+/** How a server is started. */
+export interface ServerOptions {
+  readonly databaseUrl: string;
+  /** How far its clock goes after the machine's, in ms: so nothing in the database expires between two runs. */
+  readonly clockOffset: number;
+}
+
+let app: App | undefined;
+let lastCommit = 0;
+
+/** Our server in a process of its own, as production configures it: the API part alone. */
+export const commands = {
+  async start({ databaseUrl, clockOffset }: ServerOptions): Promise<number> {
+    const port = await freePort();
+    const config = readConfig({
+      NODE_ENV: "production",
+      HOST: "127.0.0.1",
+      PORT: String(port),
+      PUBLIC_URL: "https://mail.insurer.example",
+      DATA_DIR: path.join(tmpdir(), "secure-mailbox-bench"),
+      DATABASE_URL: databaseUrl,
+      SECRET_KEY: newSecretKey(),
+      ORGANISATION_NAME: "Example Health",
+      ORGANISATION_DOMAINS: "insurer.example",
+      PARTS: "api",
+    });
+    app = await startApp({ ...config, secretKey: SECRET_KEY }, { clock: { now: () => new Date(Date.now() + clockOffset) } });
+    const { bus } = app.services;
+    const signal = bus.signal.bind(bus);
+    bus.signal = (topics) => {
+      lastCommit = monotonic();
+      signal(topics);
+    };
+    return port;
+  },
+  cpu: ownCpu,
+  /** When the last transaction was committed: the bus is signalled right after. */
+  lastCommit: () => lastCommit,
+  /** What the process holds after two collections, in bytes. */
+  async memory(): Promise<{ rss: number; heap: number }> {
+    for (let n = 0; n < 2; n += 1) global.gc?.();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return { rss, heap: heapUsed + external };
+  },
+  async stop(): Promise<void> {
+    await app?.close();
+  },
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+serve(commands);

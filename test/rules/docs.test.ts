@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { defaultLimits, RETENTION_DAYS } from "../../src/limits.ts";
+import { operationLimits } from "../../src/server/operation-limits.ts";
+import { settings } from "../../src/config.ts";
+
+const read = (name: string): string => readFileSync(path.join(import.meta.dirname, "..", "..", name), "utf8").replace(/\s+/g, " ");
+const number = (value: number): string => value.toLocaleString("en");
+
+test.each([
+  ["README.md", `for ${RETENTION_DAYS} days`],
+  ["docs/api.md", `${RETENTION_DAYS} days after sending`],
+  ["docs/api.md", `at most ${defaultLimits.maxPageSize}. Cursors`],
+  ["docs/api.md", `at most ${defaultLimits.maxAttachmentBytes / 1024 / 1024} MB`],
+  ["docs/api.md", `for ${defaultLimits.idempotencyHours} hours; with other input`],
+  ["docs/api.md", `more than ${number(defaultLimits.maxReplayedEvents)} events were missed`],
+  [
+    "docs/api.md",
+    `${number(operationLimits.maxTokens)} tokens, ${operationLimits.maxFields} fields, ${operationLimits.maxDepth} levels, ${operationLimits.maxAliases} aliases, ${operationLimits.maxDirectives} directives, ${operationLimits.maxRootFields} root fields`,
+  ],
+  ["docs/api.md", `a cost of ${number(operationLimits.maxCost)}`],
+  ["docs/decisions.md", `(${number(defaultLimits.maxReplayedEvents)} events)`],
+  ["README.md", `password: "${settings.DEMO_PASSWORD.default}"`],
+])("%s still tells the truth: %s", (file, fact) => {
+  expect(read(file)).toContain(fact);
+});
+
+test.each(["README.md", "STYLE.md", "CHANGELOG.md", "docs/api.md", "docs/decisions.md"])("every file that %s links to is there", (file) => {
+  const text = readFileSync(path.join(import.meta.dirname, "..", "..", file), "utf8");
+  const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].flatMap(([, target]) => (target && !target.startsWith("http") ? [target] : []));
+  for (const target of links) expect(() => readFileSync(path.join(import.meta.dirname, "..", "..", path.dirname(file), target))).not.toThrow();
+});
