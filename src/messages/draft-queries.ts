@@ -29,7 +29,7 @@ export const ownDraftById = new Loader<OwnedId, Draft | undefined>(
   ({ mailboxId, uuid }) => `${mailboxId} ${uuid}`,
 );
 
-const CURSOR_FORM = /^\d+ [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const CURSOR_FORM = /^\d{1,14} [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** A page of a mailbox's drafts, last saved first. The mailbox was loaded through the viewer. */
 export async function draftPage(ctx: ViewerCtx, mailbox: Mailbox, args: ConnectionArgs): Promise<Connection<Draft>> {

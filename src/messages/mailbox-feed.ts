@@ -15,6 +15,8 @@ import { type MailboxEvent, MessageChanged, MessageReceived, MessageRemoved, Ref
 
 const BATCH = 100;
 const RETRY_MS = 1000;
+/** What a slow reader has not taken by then is read again: rights and expiry are those of the moment. */
+const FRESH_MS = 1000;
 
 /** Which ledger actions a mailbox's feed shows, and as what. All others are audit only. */
 const shownAs: Partial<Record<Action, "received" | "changed" | "removed">> = {
@@ -74,9 +76,16 @@ export async function* followMailbox(freshCtx: () => ViewerCtx, mailboxId: strin
         await Promise.race([moved.promise, setTimeout(RETRY_MS, undefined, { ref: false })]);
         continue;
       }
-      sequence = stretch.nextSequence;
-      yield* stretch.events;
-      if (!stretch.hasMore && !stop.aborted) await moved.promise;
+      const readAt = performance.now();
+      let { nextSequence, hasMore } = stretch;
+      for (const event of stretch.events) {
+        yield event;
+        if (performance.now() - readAt < FRESH_MS) continue;
+        [nextSequence, hasMore] = [sequenceOf(event.cursor), true];
+        break;
+      }
+      sequence = nextSequence;
+      if (!hasMore && !stop.aborted) await moved.promise;
     }
   } finally {
     stopListening();

@@ -48,7 +48,7 @@ export async function saveDraft(ctx: ViewerCtx, input: SaveDraft): Promise<Draft
     priority: input.priority ?? Priority.NORMAL,
   };
 
-  return inTransaction(ctx, async (ctx) => {
+  const uuid = await inTransaction(ctx, async (ctx) => {
     const mailbox = (await findHeldMailbox(ctx, input.mailboxId)) ?? notFound("mailboxId");
     mustWrite(mailbox.role);
     for (const [field, id] of [
@@ -71,26 +71,31 @@ export async function saveDraft(ctx: ViewerCtx, input: SaveDraft): Promise<Draft
     const values = [
       mailbox.uuid,
       uuid,
-      ctx.viewer.accountId,
       input.replyTo?.uuid ?? null,
       input.forwardOf?.uuid ?? null,
       now,
       expiryOf(now),
       seal({ id: uuid, field: "draft" }, content),
     ];
-    await ctx.db.run(upsertDraft, values);
+    const written = await (input.draftId === null ? ctx.db.run(insertDraft, [...values, ctx.viewer.accountId]) : ctx.db.run(updateDraft, values));
+    if (written.length === 0) notFound("draftId"); // Sent or discarded since we looked
     await releaseAttachments(ctx, { draftIds: [uuid] }, input.attachmentIds);
     await bindAttachments(ctx, input.attachmentIds, { draftId: uuid }, uuid);
     await record(ctx, { action: "draft.saved", mailboxId: mailbox.uuid, subjectId: uuid });
-    return findOwnDraft(ctx, { mailboxId: mailbox.uuid, uuid });
+    return uuid;
   });
+  return findOwnDraft(ctx, { mailboxId: input.mailboxId, uuid }); // Afresh: the context inside may know it as it was
 }
 
 const countDrafts = statement<{ drafts: number }>("drafts-count", "select count(*)::int as drafts from drafts where mailbox_id = $1");
 
-const upsertDraft = statement(
-  "draft-upsert",
-  `insert into drafts (mailbox_id, id, author_id, reply_to, forward_of, created_at, saved_at, expires_at, content) values ($1, $2, $3, $4, $5, $6, $6, $7, $8)
-   on conflict (mailbox_id, id) do update
-   set reply_to = excluded.reply_to, forward_of = excluded.forward_of, saved_at = excluded.saved_at, expires_at = excluded.expires_at, content = excluded.content`,
+const insertDraft = statement<{ id: string }>(
+  "draft-insert",
+  `insert into drafts (mailbox_id, id, reply_to, forward_of, created_at, saved_at, expires_at, content, author_id)
+   values ($1, $2, $3, $4, $5, $5, $6, $7, $8) returning id`,
+);
+
+const updateDraft = statement<{ id: string }>(
+  "draft-update",
+  "update drafts set reply_to = $3, forward_of = $4, saved_at = $5, expires_at = $6, content = $7 where mailbox_id = $1 and id = $2 returning id",
 );

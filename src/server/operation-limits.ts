@@ -78,13 +78,29 @@ export function mustBeAffordable({ cost }: OperationFacts): void {
   );
 }
 
-/** Counts what a validated operation may fetch and lists what it selects. */
-export function factsOf(
-  schema: GraphQLSchema,
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
-  variables: Readonly<Record<string, unknown>>,
-): OperationFacts {
+/** What a validated operation may fetch and what it selects. The same operation with pages of the same length is counted once. */
+export function factsOf(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Variables): OperationFacts {
+  const known = counted.get(operation) ?? new Map<string, OperationFacts>();
+  counted.set(operation, known);
+  const sizes = sizesIn(variables);
+  const facts = known.get(sizes) ?? count(schema, document, operation, variables);
+  if (known.size >= MOST_COUNTED) known.clear();
+  known.set(sizes, facts);
+  return facts;
+}
+
+type Variables = Readonly<Record<string, unknown>>;
+
+const counted = new WeakMap<OperationDefinitionNode, Map<string, OperationFacts>>();
+const MOST_COUNTED = 50;
+
+/** The sizes among the variables, on which alone the cost depends: numbers, and how long lists are. */
+function sizesIn(variables: Variables): string {
+  const sizes = Object.entries(variables).map(([name, value]) => `${name}=${typeof value === "number" ? value : longestIn(value)}`);
+  return sizes.join(" ");
+}
+
+function count(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Variables): OperationFacts {
   const fragments = fragmentsOf(document);
   const values = { ...defaultsOf(operation), ...variables };
   const costs = new Map<string, number>();
@@ -146,7 +162,7 @@ function rootFieldNames(selectionSet: SelectionSetNode, fragments: ReadonlyMap<s
   });
 }
 
-function pageSizeOf(field: FieldNode, variables: Readonly<Record<string, unknown>>): number {
+function pageSizeOf(field: FieldNode, variables: Variables): number {
   for (const { name, value } of field.arguments ?? []) {
     if (name.value !== "first" && name.value !== "last") continue;
     const size = value.kind === Kind.INT ? Number(value.value) : value.kind === Kind.VARIABLE ? variables[value.name.value] : undefined;
@@ -162,17 +178,21 @@ function defaultsOf({ variableDefinitions = [] }: OperationDefinitionNode): Reco
 }
 
 /** The length of the longest list that an operation is given, in its document, as a variable or in an input. */
-function longestListOf(document: DocumentNode, variables: Readonly<Record<string, unknown>>): number {
-  let longest = PLAIN_LIST_SIZE;
-  const consider = (value: unknown): void => {
-    if (Array.isArray(value)) longest = Math.max(longest, value.length);
-  };
-  visit(document, { ListValue: ({ values }) => consider(values) });
-  for (const value of Object.values(variables)) {
-    consider(value);
-    if (typeof value === "object" && value !== null) Object.values(value).forEach(consider);
-  }
+function longestListOf(document: DocumentNode, variables: Variables): number {
+  let longest = Math.max(PLAIN_LIST_SIZE, ...Object.values(variables).map(longestIn));
+  visit(document, {
+    ListValue({ values }) {
+      longest = Math.max(longest, values.length);
+    },
+  });
   return longest;
+}
+
+/** How long a list is, or the longest list in an input; 0 where there is none. */
+function longestIn(value: unknown): number {
+  if (Array.isArray(value)) return value.length;
+  if (typeof value !== "object" || value === null) return 0;
+  return Math.max(0, ...Object.values(value).map((field) => (Array.isArray(field) ? field.length : 0)));
 }
 
 function faultsOf(document: DocumentNode): string[] {

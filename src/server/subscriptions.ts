@@ -31,6 +31,8 @@ import { factsOf, mustBeAffordable } from "./operation-limits.ts";
 
 const MAX_OPERATIONS = 20;
 const MAX_MESSAGE_BYTES = 256 * 1024;
+const MAX_UNREAD_BYTES = 2 * 1024 * 1024;
+const FAREWELL_MS = 2 * SECOND;
 const RECHECK_MS = SECOND;
 
 /** What serving subscriptions takes. */
@@ -72,6 +74,15 @@ export function serveSubscriptions(
     sockets.handleUpgrade(request, connection, head, (socket) => sockets.emit("connection", socket, request));
   };
   server.on("upgrade", upgrade);
+
+  // Who does not read is not heard either, so that answers cannot pile up; the next ping then cuts it off.
+  sockets.on("connection", (socket, { socket: connection }) => {
+    const mustRead = (): void => {
+      if (socket.bufferedAmount > MAX_UNREAD_BYTES) socket.pause();
+    };
+    socket.on("message", mustRead).on("ping", mustRead);
+    connection.on("drain", () => socket.resume());
+  });
 
   const graphql = useServer<Record<string, unknown>, SocketExtra>(
     {
@@ -142,8 +153,9 @@ export function serveSubscriptions(
       closed = true;
       clearTimeout(timer);
       server.off("upgrade", upgrade);
-      await graphql.dispose();
-      for (const socket of sockets.clients) socket.terminate();
+      const impatience = setTimeout(() => sockets.clients.forEach((socket) => socket.terminate()), FAREWELL_MS);
+      await graphql.dispose(); // Waits for every client to say goodbye, too
+      clearTimeout(impatience);
     },
   };
 }

@@ -5,6 +5,7 @@ import { HOUR, MINUTE, SECOND } from "../../src/clock.ts";
 import { encodeId } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
+import { eventually } from "../support/eventually.ts";
 import { Client } from "../support/client.ts";
 import { createPerson, employee, member, PASSWORD, signedInPerson } from "../support/people.ts";
 import { eventsOf, sql } from "../support/sql.ts";

@@ -2,6 +2,7 @@ import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { parse } from "graphql";
 import { readdir } from "node:fs/promises";
 import path from "node:path";
+import { Client } from "pg";
 import {
   DiscardDraftDocument,
   type DraftRowFragment,
@@ -17,9 +18,10 @@ import { HolderRole } from "../../src/mailboxes/mailbox-holder.ts";
 import { letIn } from "../../src/mailboxes/open-mailbox.ts";
 import { sweep } from "../../src/retention/sweep.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
+import { eventually } from "../support/eventually.ts";
 import { deliver, forwardMessage, newestOf, openMessage, replyToMessage, sendMessage, sent } from "../support/mail.ts";
 import { createTeam, employee, member, type SignedInPerson } from "../support/people.ts";
-import { eventsOf } from "../support/sql.ts";
+import { eventsOf, sql } from "../support/sql.ts";
 
 let app: TestApp;
 let erin: SignedInPerson;
@@ -123,7 +125,7 @@ describe("files of a draft", () => {
 test("drafts are paged from either end, and pages join without gap or overlap", async () => {
   const subjects: string[] = [];
   for (let n = 0; n < 7; n += 1) {
-    if (n % 3 > 0) app.clock.advance(SECOND); // Some are saved in the same instant.
+    if (n !== 3 && n !== 4) app.clock.advance(SECOND); // Some are saved in the same instant.
     saved(await saveDraft(erin, { subject: `${n}` }));
   }
   const all = await page(erin, { first: 100 });
@@ -226,6 +228,26 @@ describe("sending a draft", () => {
     sent(await forwardMessage(erin, id, { to: [frank.address], draftId: passedOn.id }));
     expect(await draftsOf(erin)).toEqual([]);
   });
+});
+
+test("a draft that is sent while it is being saved stays sent", async () => {
+  const { id: draftId } = saved(await saveDraft(erin, { subject: "Almost" }));
+  const { uuid } = decodeOwnedId("Draft", draftId);
+  const sender = new Client({ connectionString: app.databaseUrl });
+  await sender.connect();
+  try {
+    await sender.query("begin");
+    await sender.query("delete from drafts where id = $1", [uuid]);
+    const saving = saveDraft(erin, { draftId, subject: "Saved by itself" });
+    await eventually(async () =>
+      expect(await sql(app, "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).toHaveLength(1),
+    );
+    await sender.query("commit");
+    expect(await saving).toMatchObject({ code: "NOT_FOUND", field: "draftId" });
+  } finally {
+    await sender.end();
+  }
+  expect(await draftsOf(erin)).toEqual([]);
 });
 
 test("a stranger's draft is like one that never was, for everything that can be done with it", async () => {
