@@ -20,6 +20,10 @@ export interface Limits {
   readonly maxWaitingUploads: number;
   /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
   readonly maxReplayedEvents: number;
+  /** Seconds within which a request has come in whole, a slow upload too; after them it is cut off. */
+  readonly requestSeconds: number;
+  /** Seconds without a byte either way, after which a connection is cut off. */
+  readonly idleSeconds: number;
   /** Seconds between two pings of a WebSocket; a client that has not answered one by the next is cut off. */
   readonly pingSeconds: number;
   /** Hours an idempotency key is remembered. */
@@ -38,6 +42,8 @@ export const defaultLimits: Limits = Object.freeze({
   maxDrafts: 1000,
   maxWaitingUploads: 50,
   maxReplayedEvents: 10_000,
+  requestSeconds: 15 * 60,
+  idleSeconds: 60,
   pingSeconds: 12,
   idempotencyHours: 24,
 });

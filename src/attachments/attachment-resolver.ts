@@ -22,10 +22,11 @@ export class AttachmentResolver {
   })
   async uploadAttachment(@Context() ctx: Ctx, @Arg("file", () => UploadScalar, { description: "The file, one a request." }) { promise }: Upload) {
     return orProblem(ctx, async () => {
-      const upload = await promise.catch(() => refuse(ProblemCode.INVALID_INPUT, "The form ended before the file came. Try again.", { field: "file" }));
-      const bytes = upload.createReadStream();
+      const { fileName, bytes } = await promise
+        .then((file) => ({ fileName: file.filename, bytes: file.createReadStream() }))
+        .catch(() => refuse(ProblemCode.INVALID_INPUT, "The form ended before the file came. Try again.", { field: "file" }));
       const attachment = await uploadAttachment(signedIn(ctx), {
-        fileName: upload.filename,
+        fileName,
         bytes,
         isCut: () => "truncated" in bytes && bytes.truncated === true,
       });

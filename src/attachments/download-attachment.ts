@@ -25,12 +25,12 @@ export async function downloadAttachment(ctx: ViewerCtx, id: string, range: stri
   const headers = {
     "accept-ranges": "bytes",
     "cache-control": "private, no-store",
-    "content-disposition": contentDisposition(fileName),
+    "content-disposition": contentDisposition(fileName, { fallback: fileName.replace(/[^ -~]/gu, "?") }),
     "content-security-policy": "default-src 'none'; sandbox",
     "content-type": mediaType === "text/plain" ? "text/plain; charset=utf-8" : mediaType,
     "x-content-type-options": "nosniff",
   };
-  const ranges = range === undefined ? undefined : parseRange(size, range);
+  const ranges = range === undefined ? undefined : parseRange(size, wholeIfLonger(range, size));
   if (ranges === -1) return { status: 416, headers: { ...headers, "content-range": `bytes */${size}` }, bytes: null };
   if (wantsBytes)
     await record(ctx, {
@@ -44,4 +44,9 @@ export async function downloadAttachment(ctx: ViewerCtx, id: string, range: stri
   if (part === undefined) return { status: 200, headers: { ...headers, "content-length": String(size) }, bytes };
   const { start, end } = part;
   return { status: 206, headers: { ...headers, "content-length": String(end - start + 1), "content-range": `bytes ${start}-${end}/${size}` }, bytes };
+}
+
+/** A suffix longer than the file means all of it (RFC 9110, section 14.1.2); the parser takes it for a part that does not exist. */
+function wholeIfLonger(range: string, size: number): string {
+  return range.replace(/^bytes=-(\d+)$/, (suffix, length) => (Number(length) > size ? "bytes=0-" : suffix));
 }

@@ -16,10 +16,8 @@ export function cleanFileName(name: string): string {
   if (cleaned === "") return FALLBACK;
   if (cleaned.length <= MAX_LENGTH) return cleaned;
   const extension = /\.[\w-]{1,10}$/.exec(cleaned)?.[0] ?? "";
-  return `${[...cleaned]
-    .slice(0, MAX_LENGTH - extension.length)
-    .join("")
-    .slice(0, MAX_LENGTH - extension.length)}${extension}`;
+  const cut = cleaned.slice(0, MAX_LENGTH - extension.length).replace(/[\ud800-\udbff]$/, ""); // Not through the middle of a character
+  return `${cut}${extension}`;
 }
 
 /** How many leading bytes `detectMediaType` wants to see. */

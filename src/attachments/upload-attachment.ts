@@ -89,9 +89,9 @@ function isStorageFault(error: unknown): boolean {
   return error instanceof Error && "syscall" in error && "path" in error && !(error instanceof Refusal);
 }
 
-/** The client went away or sent a form that ends too early. */
+/** The client went away, or sent a form that ends too early or holds more than its one file (which carries an HTTP status). */
 function isBrokenOff(error: unknown): boolean {
-  return error instanceof Error && /disconnect|premature|unexpected end|aborted|terminated early/i.test(error.message);
+  return error instanceof Error && ("status" in error || /disconnect|premature|unexpected end|aborted|terminated early/i.test(error.message));
 }
 
 /** Lets a stream pass and keeps its first bytes. */

@@ -39,11 +39,11 @@ function toMailbox(row: MailboxRow): Mailbox {
 /** Now, and the least id a copy can have that has not expired: older unread ones are not counted, swept or not. */
 function instants(ctx: Ctx): [Date, string] {
   const now = ctx.clock.now();
-  return [now, firstIdAt(before(now, RETENTION_DAYS * DAY))];
+  return [now, firstIdAt(before(now, RETENTION_DAYS * DAY - 1))];
 }
 
 const columns = `m.id as uuid, m.address, m.kind, m.display_name as "displayName", m.last_sequence as "lastSequence", h.role,
-  m.unread_count - (select count(*)::int from copies c where c.mailbox_id = m.id and c.folder = 'INBOX' and c.id <= $3 and c.expires_at <= $2 and c.read_at is null) as "unreadCount"`;
+  m.unread_count - (select count(*)::int from copies c where c.mailbox_id = m.id and c.folder = 'INBOX' and c.id < $3 and c.expires_at <= $2 and c.read_at is null) as "unreadCount"`;
 const held = "from mailbox_holders h join mailboxes m on m.id = h.mailbox_id where h.account_id = $1 and (h.ends_at is null or h.ends_at > $2)";
 
 const mailboxesOfAccount = statement<MailboxRow>("mailboxes-of-account", `select ${columns} ${held} order by m.kind, m.display_name, m.id`);

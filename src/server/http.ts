@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { cookieName, createAuthentication } from "../accounts/authentication.ts";
 import { downloadAttachment } from "../attachments/download-attachment.ts";
+import { SECOND } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { createCtx, type Ctx, type Services, signedIn } from "../context.ts";
 import { isDatabaseAway } from "../db/unavailable.ts";
@@ -17,8 +18,7 @@ import { serveSubscriptions } from "./subscriptions.ts";
 import { readUpload, UploadRefused } from "./uploads.ts";
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
-const MAX_REQUEST_MS = 15 * 60 * 1000;
-const MAX_IDLE_MS = 60 * 1000;
+const CLOSE_IDLE_MS = 50;
 
 /** What the HTTP server needs beside the services. */
 export interface HttpOptions {
@@ -37,14 +37,17 @@ export async function createHttp({
 }: HttpOptions): Promise<{ app: FastifyInstance; listen(): Promise<string>; close(): Promise<void> }> {
   const { config, log } = services;
   const loggerInstance: FastifyBaseLogger = log;
+  const requestTimeout = config.limits.requestSeconds * SECOND;
   const app: FastifyInstance = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => randomUUID(),
     bodyLimit: MAX_BODY_BYTES,
-    requestTimeout: MAX_REQUEST_MS,
-    connectionTimeout: MAX_IDLE_MS,
+    requestTimeout,
+    connectionTimeout: config.limits.idleSeconds * SECOND,
+    http: { requestTimeout, connectionsCheckingInterval: SECOND }, // Given here, it bounds the headers' own time, too
     forceCloseConnections: "idle",
+    return503OnClosing: false, // Who got in is answered like everybody
     routerOptions: { maxParamLength: 100 },
     frameworkErrors: (error, request, reply) => sendError(error, request, reply, services),
   });
@@ -55,8 +58,10 @@ export async function createHttp({
 
   await app.register(cookie, { hook: false });
   const headers = secureHeaders(config);
+  let closing = false;
   app.addHook("onRequest", async (request, reply) => {
     void reply.headers(headers).header("x-request-id", request.id);
+    if (closing) void reply.header("connection", "close");
   });
   app.addHook("onResponse", async (request, reply) => {
     log.info(
@@ -108,14 +113,18 @@ export async function createHttp({
     handler: graphql,
   });
 
-  app.get<{ Params: { id: string } }>("/attachments/:id", async (request, reply) => {
-    const ctx: Ctx = await authenticated(request, reply);
-    const { status, headers, bytes } = await downloadAttachment(signedIn(ctx), request.params.id, request.headers.range, request.method === "GET");
-    bytes?.on("error", (error) => log.error({ requestId: request.id, err: error }, "a stored file could not be read"));
-    return reply
-      .code(status)
-      .headers(headers)
-      .send(bytes ?? "");
+  app.route<{ Params: { id: string } }>({
+    method: ["GET", "HEAD"],
+    url: "/attachments/:id",
+    handler: async (request, reply) => {
+      const ctx: Ctx = await authenticated(request, reply);
+      const { status, headers, bytes } = await downloadAttachment(signedIn(ctx), request.params.id, request.headers.range, request.method === "GET");
+      bytes?.on("error", (error) => log.error({ requestId: request.id, err: error }, "a stored file could not be read"));
+      return reply
+        .code(status)
+        .headers(headers)
+        .send(bytes ?? "");
+    },
   });
 
   await app.register(health, { readiness });
@@ -134,8 +143,12 @@ export async function createHttp({
       return url;
     },
     async close() {
+      closing = true;
       await subscriptions.close();
+      // What is under way is answered; its connection then idles, and nobody would close it for a minute.
+      const closeIdle = setInterval(() => app.server.closeIdleConnections(), CLOSE_IDLE_MS);
       await app.close();
+      clearInterval(closeIdle);
       await apollo.stop();
     },
   };

@@ -21,8 +21,9 @@ export class UploadRefused extends Error {
  */
 export async function readUpload({ raw: request }: FastifyRequest, { raw: response }: FastifyReply, { limits }: Config): Promise<unknown> {
   guardParser(request);
+  const maxFileSize = limits.maxAttachmentBytes + 1; // The parser calls a file cut once it has reached this, not passed it
   try {
-    return await processRequest(request, response, { maxFieldSize: MAX_FIELD_BYTES, maxFileSize: limits.maxAttachmentBytes, maxFiles: MAX_FILES });
+    return await processRequest(request, response, { maxFieldSize: MAX_FIELD_BYTES, maxFileSize, maxFiles: MAX_FILES });
   } catch (error) {
     const status = error instanceof Error && "status" in error && error.status === 413 ? 413 : 400;
     throw new UploadRefused(status, status === 413 ? "The form is too large." : "The form is not a GraphQL multipart request.");

@@ -21,11 +21,13 @@ let app: TestApp;
 let beside: TestApp;
 let erin: SignedInPerson;
 let maria: SignedInPerson;
+let silent: RawSocket;
 
 beforeAll(async () => {
   app = await startTestApp();
   beside = await startTestApp({ beside: app });
   [erin, maria] = await Promise.all([employee(app, "erin"), member(app, "maria")]);
+  silent = await RawSocket.open(app.url);
 });
 
 afterAll(async () => {
@@ -81,13 +83,14 @@ describe("a socket opens", () => {
       const { cursor } = await fetchState(maria.client, maria.mailboxId);
       await socket.subscribe("1", feed, { mailboxId: maria.mailboxId, after: cursor });
       await send(erin, [maria.address]);
-      await eventually(() => expect(socket.about("1")).toMatchObject([{ type: "next", payload: { data: { mailboxChanged: { __typename: "MessageReceived" } } } }]));
+      await eventually(() =>
+        expect(socket.about("1")).toMatchObject([{ type: "next", payload: { data: { mailboxChanged: { __typename: "MessageReceived" } } } }]),
+      );
       await socket.close();
     }
   });
 
-  test("to nobody: a bogus token, cookie or none closes it with 4403, saying nothing at all with 4408, and another protocol with 4406", async () => {
-    const silent = await RawSocket.open(app.url);
+  test("to nobody: a bogus token, cookie or none closes it with 4403, and speaking before that with 4401", async () => {
     for (const [headers, payload] of [
       [{}, { authorization: `Bearer ${"x".repeat(43)}` }],
       [{}, { authorization: "Basic eDp5" }],
@@ -103,7 +106,6 @@ describe("a socket opens", () => {
     const early = await RawSocket.open(app.url);
     await early.subscribe("1", feed, { mailboxId: maria.mailboxId, after: null });
     expect(await early.closed).toBe(4401);
-    expect(await silent.closed).toBe(4408);
   });
 });
 
@@ -159,7 +161,9 @@ describe("on a socket", () => {
     const operations = ["{ viewer { account { id } } }", "mutation { signOut { ... on SignOutPayload { signedOutAt } } }"];
     for (const [n, operation] of operations.entries()) {
       await socket.subscribe(String(n), operation);
-      await eventually(() => expect(socket.about(String(n))).toMatchObject([{ type: "error", payload: [{ message: expect.stringContaining("Only subscriptions") }] }]));
+      await eventually(() =>
+        expect(socket.about(String(n))).toMatchObject([{ type: "error", payload: [{ message: expect.stringContaining("Only subscriptions") }] }]),
+      );
     }
     expect((await maria.client.send("{ viewer { account { id } } }")).errors).toBeUndefined();
     await socket.close();
@@ -222,7 +226,7 @@ describe("events arrive", () => {
 });
 
 describe("a slow reader", () => {
-  const messages = 24;
+  const messages = 16;
   const large = "x".repeat(900_000);
   const withBodies = `subscription ($mailboxId: ID!, $after: String) {
     mailboxChanged(mailboxId: $mailboxId, after: $after) { __typename ... on MessageReceived { message { subject body { text } } } }
@@ -253,10 +257,12 @@ describe("a slow reader", () => {
       }
     }
     expect(arrived.filter((subject) => subject !== undefined)).toEqual(subjects);
-    expect(usedMemory() - before).toBeLessThan(5_000_000); // of the 21 MB that it was offered
+    await eventually(() => expect(usedMemory() - before).toBeLessThan(5_000_000)); // of the 14 MB that it was offered
     slow.resume();
     await eventually(() => expect(slow.about("large").filter(isReceived)).toHaveLength(messages), 10_000);
-    expect(slow.about("large").filter(isReceived)).toMatchObject(subjects.map((subject) => ({ payload: { data: { mailboxChanged: { message: { subject } } } } })));
+    expect(slow.about("large").filter(isReceived)).toMatchObject(
+      subjects.map((subject) => ({ payload: { data: { mailboxChanged: { message: { subject } } } } })),
+    );
     await Promise.all([quick.close(), slow.close()]);
   });
 
@@ -290,25 +296,19 @@ describe("a slow reader", () => {
     await strict.close();
   });
 
-  test("is not heard any more when it goes on asking without reading the answers, and then cut off", async () => {
-    const strict = await startTestApp({ beside: app, limits: { pingSeconds: 0.5 } });
-    const socket = await RawSocket.open(strict.url);
-    await init(socket, maria);
-    const before = usedMemory();
-    const ping = { type: "ping", payload: { text: "x".repeat(200_000) } };
-    let asked = 0;
-    socket.pause();
-    while (asked < 500 && (await socket.say(ping).then(() => socket.isOpen, () => false))) asked += 1;
-    expect(asked).toBeLessThan(200); // the network's own buffers take some tens of them
-    expect(socket.isOpen).toBe(false);
-    expect(usedMemory() - before).toBeLessThan(10_000_000);
-
-    const reader = await RawSocket.open(strict.url);
-    await init(reader, maria);
-    for (let n = 0; n < 200; n += 1) await reader.say(ping);
-    await eventually(() => expect(reader.heard.filter(({ type }) => type === "pong")).toHaveLength(200));
-    await reader.close();
-    await strict.close();
+  test("is not heard until it has read the answers to what it asked before", async () => {
+    const [mute, reader] = [await RawSocket.open(app.url), await RawSocket.open(app.url)];
+    for (const socket of [mute, reader]) await init(socket, maria);
+    const pings = Array.from({ length: 120 }, () => ({ type: "ping", payload: { text: "x".repeat(200_000) } }));
+    mute.pause();
+    const said = pings.map((ping) => mute.say(ping));
+    for (const ping of pings) await reader.say(ping);
+    await eventually(() => expect(reader.heard.filter(({ type }) => type === "pong")).toHaveLength(pings.length));
+    expect(mute.unsent).toBeGreaterThan(0); // of 24 MB; half of it, at most, is in the network's own buffers
+    mute.resume();
+    await Promise.all(said);
+    await eventually(() => expect(mute.heard.filter(({ type }) => type === "pong")).toHaveLength(pings.length));
+    await Promise.all([mute.close(), reader.close()]);
   });
 
   test("does not keep the server from closing", async () => {
@@ -326,7 +326,10 @@ describe("a slow reader", () => {
 
 describe("it ends", () => {
   test.each<[string, (leaver: SignedInPerson, other: Client) => Promise<unknown>]>([
-    ["is revoked from another device", async (leaver, other) => other.run(RevokeSessionDocument, { input: { sessionId: await currentSession(leaver.client) } })],
+    [
+      "is revoked from another device",
+      async (leaver, other) => other.run(RevokeSessionDocument, { input: { sessionId: await currentSession(leaver.client) } }),
+    ],
     ["signs out", (leaver) => leaver.client.run(SignOutDocument, {})],
     ["belongs to an account that was disabled", ({ accountId }) => disable(accountId)],
     ["has been unused for an hour", async () => app.clock.advance(HOUR)],
@@ -378,6 +381,10 @@ describe("it ends", () => {
   });
 });
 
+test("a socket that never says who it is, is closed with 4408", async () => {
+  expect(await silent.closed).toBe(4408);
+});
+
 async function init(socket: RawSocket, { client }: SignedInPerson): Promise<void> {
   await socket.say({ type: "connection_init", payload: { authorization: `Bearer ${client.token ?? ""}` } });
   await eventually(() => expect(socket.heard).toEqual([{ type: "connection_ack" }]));
@@ -410,7 +417,7 @@ function disable(accountId: string): Promise<unknown> {
 /** Lets so much time go by, in which the session is used again and again. */
 function useFor(time: number) {
   return async ({ client, mailboxId }: SignedInPerson): Promise<void> => {
-    for (const end = app.clock.now().getTime() + time; app.clock.now().getTime() < end; ) {
+    for (const end = app.clock.now().getTime() + time; app.clock.now().getTime() < end;) {
       await fetchState(client, mailboxId);
       app.clock.advance(HOUR / 2);
     }

@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 test("a reader who reconnects at any point gets what they missed, in order, without a gap or a double, while others go on writing", async () => {
-  const messages = 300;
+  const messages = 200;
   const start = (await fetchState(maria.client, maria.mailboxId)).cursor;
   const subjects = Array.from({ length: messages }, (_, n) => `message ${n}`);
   const waiting = [...subjects];
@@ -193,7 +193,7 @@ test("state plus events equals a fresh fetch, whatever several people do at once
   ]);
   const act = async (person: SignedInPerson, places: Replica[], reaches: readonly string[], seed: number): Promise<void> => {
     const random = new Random(seed);
-    for (let n = 0; n < 60; n += 1) {
+    for (let n = 0; n < 45; n += 1) {
       const place = random.pick(places);
       const known = random.shuffled([...place.rows.keys()]);
       const messageIds = known.slice(0, 1 + random.below(4));

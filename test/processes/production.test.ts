@@ -2,12 +2,12 @@ import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 import { eventually } from "../support/eventually.ts";
+import { freePort } from "../support/free-port.ts";
 
 const root = path.join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
@@ -71,16 +71,7 @@ test("production without its secrets is refused with the whole list", async () =
     (error: { code: number; stderr: string }) => error,
   );
   expect(refused.code).toBe(1);
-  for (const name of ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"]) expect(refused.stderr).toContain(`${name} is missing`);
+  for (const name of ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"])
+    expect(refused.stderr).toContain(`${name} is missing`);
   expect(refused.stderr).not.toContain("    at ");
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("No port is free");
-  return address.port;
-}

@@ -38,7 +38,7 @@ export const Changes: TypedDocumentNode<
 /** All that changed after a cursor, by asking for pages of this size. */
 export async function fetchChanges(client: Client, mailboxId: string, after: string, first: number): Promise<{ events: FeedEvent[]; cursor: string }> {
   const events: FeedEvent[] = [];
-  for (let cursor = after; ; ) {
+  for (let cursor = after; ;) {
     const { edges, pageInfo } = (await client.run(Changes, { mailboxId, after: cursor, first })).mailbox.changes;
     events.push(...edges.map(({ node }) => node));
     cursor = pageInfo.endCursor;

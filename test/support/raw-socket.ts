@@ -38,6 +38,11 @@ export class RawSocket {
     return this.#socket.readyState === WebSocket.OPEN;
   }
 
+  /** Bytes said that have not left yet. */
+  get unsent(): number {
+    return this.#socket.bufferedAmount;
+  }
+
   /** Sends a message of the protocol; resolves once it has left. */
   say(message: object): Promise<void> {
     return new Promise((resolve, reject) => this.#socket.send(JSON.stringify(message), (error) => (error ? reject(error) : resolve())));

@@ -14,7 +14,7 @@ export async function send(from: SignedInPerson, to: readonly string[], letter: 
 /** Everything in a folder, newest first, fetched page by page. */
 export async function fetchFolder(client: Client, mailboxId: string, folder: (typeof folders)[number] = "INBOX"): Promise<MessageRowFragment[]> {
   const rows: MessageRowFragment[] = [];
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const page: { messages: { edges: { node: MessageRowFragment }[]; pageInfo: { hasNextPage: boolean; endCursor: string | null } } } | null = (
       await client.run(FolderDocument, { mailboxId, folder, first: 100, after })
     ).mailbox;
@@ -27,9 +27,12 @@ export async function fetchFolder(client: Client, mailboxId: string, folder: (ty
 
 /** Unread messages of a mailbox, and its place in its feed. */
 export async function fetchState(client: Client, mailboxId: string): Promise<{ unreadCount: number; cursor: string }> {
-  const { data } = await client.send<{ mailbox: { unreadCount: number; cursor: string } }>("query State($id: ID!) { mailbox(id: $id) { unreadCount cursor } }", {
-    id: mailboxId,
-  });
+  const { data } = await client.send<{ mailbox: { unreadCount: number; cursor: string } }>(
+    "query State($id: ID!) { mailbox(id: $id) { unreadCount cursor } }",
+    {
+      id: mailboxId,
+    },
+  );
   if (!data) throw new Error("There is no such mailbox");
   return data.mailbox;
 }
