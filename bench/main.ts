@@ -1,4 +1,7 @@
+import { execFile } from "node:child_process";
 import { cpus } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
 import { openDatabase } from "./database.ts";
 import { measureInbox } from "./inbox.ts";
 import { measureLive } from "./live.ts";
@@ -9,6 +12,7 @@ import { readSettings } from "./settings.ts";
 async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const { size, seconds, rounds } = settings;
+  await build();
   const database = await openDatabase(size, (line) => console.error(line));
   try {
     console.log(
@@ -19,6 +23,15 @@ async function main(): Promise<void> {
   } finally {
     await database.stop();
   }
+}
+
+/** Compiles our server as production runs it: what runs TypeScript directly makes code that is some percent slower. */
+async function build(): Promise<void> {
+  const root = path.join(import.meta.dirname, "..");
+  const compiler = path.join(root, "node_modules", "typescript", "bin", "tsc");
+  await promisify(execFile)(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root }).catch(({ stdout }: { stdout?: string }) => {
+    throw new Error(`The server does not compile:\n${stdout ?? ""}`);
+  });
 }
 
 const measurements = {

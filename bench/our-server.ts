@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type App, startApp } from "../src/app.ts";
-import { newSecretKey, readConfig } from "../src/config.ts";
+import type * as AppModule from "../src/app.ts";
+import type * as ConfigModule from "../src/config.ts";
 import { monotonic, ownCpu, serve } from "./child.ts";
 import { SECRET_KEY } from "./world.ts";
 
@@ -14,10 +14,14 @@ export interface ServerOptions {
   readonly clockOffset: number;
 }
 
-let app: App | undefined;
+const built = (file: string): string => new URL(`../dist/${file}`, import.meta.url).href;
+const { startApp }: typeof AppModule = await import(built("app.js"));
+const { newSecretKey, readConfig }: typeof ConfigModule = await import(built("config.js"));
+
+let app: AppModule.App | undefined;
 let lastCommit = 0;
 
-/** Our server in a process of its own, as production configures it: the API part alone. */
+/** Our server in a process of its own, compiled and configured as in production: the API part alone. */
 export const commands = {
   async start({ databaseUrl, clockOffset }: ServerOptions): Promise<number> {
     const port = await freePort();

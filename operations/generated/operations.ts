@@ -71,7 +71,7 @@ export type Folder =
 
 /** A message to pass on. Its text and files go along. */
 export type ForwardMessageInput = {
-  /** Further files; those of the message go along by themselves. */
+  /** Files uploaded before, or on the draft, in the order they shall stand. When forwarding, those of the message go along by themselves. */
   attachmentIds?: Array<string> | null | undefined;
   /** What to say before the original. */
   body?: MessageBodyInput | null | undefined;
@@ -193,7 +193,7 @@ export type RecipientKind =
 
 /** An answer. To and Subject are the server's to set: it goes to the sender, as `Re:` what was sent. */
 export type ReplyToMessageInput = {
-  /** Files uploaded before, or on the draft, in the order they shall stand. */
+  /** Files uploaded before, or on the draft, in the order they shall stand. When forwarding, those of the message go along by themselves. */
   attachmentIds?: Array<string> | null | undefined;
   /** What it says. */
   body: MessageBodyInput;
@@ -239,7 +239,7 @@ export type SaveDraftInput = {
 
 /** A new message. */
 export type SendMessageInput = {
-  /** Files uploaded before, or on the draft, in the order they shall stand. */
+  /** Files uploaded before, or on the draft, in the order they shall stand. When forwarding, those of the message go along by themselves. */
   attachmentIds?: Array<string> | null | undefined;
   /** What it says. */
   body: MessageBodyInput;

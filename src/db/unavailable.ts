@@ -4,8 +4,14 @@ const connectionCodes = new Set([
   "EPIPE",
   "ENOENT",
   "ETIMEDOUT",
+  "ECANCELED",
+  "ECONNABORTED",
   "EHOSTUNREACH",
+  "ENETUNREACH",
   "ENOTFOUND",
+  "EAI_AGAIN",
+  "ERR_STREAM_DESTROYED",
+  "57014", // a statement that took too long
   "57P01",
   "57P02",
   "57P03",
@@ -13,7 +19,7 @@ const connectionCodes = new Set([
   "53400",
 ]);
 const connectionWords =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|Client has encountered a connection error|not queryable|pool after calling end/i;
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|timeout expired|Client has encountered a connection error|not queryable|pool after calling end/i;
 
 /** True when an error says that PostgreSQL is away, not that we asked something wrong (classes 08, 57P and sockets). */
 export function isDatabaseAway(error: unknown): boolean {

@@ -6,14 +6,30 @@ import { Priority } from "./message.ts";
 const about = {
   body: "What it says.",
   priority: "How urgent it is; NORMAL if left out.",
-  attachmentIds: "Files uploaded before, or on the draft, in the order they shall stand.",
+  attachmentIds: "Files uploaded before, or on the draft, in the order they shall stand. When forwarding, those of the message go along by themselves.",
   draftId: "The draft this was; it is consumed.",
   idempotencyKey: "1 to 200 characters that name this very sending, say a random UUID. The same key sends once and gets the same answer for 24 hours.",
   messageIds: "1 to 100 messages, in any of the viewer's mailboxes.",
 };
 
+/** What every way of writing takes. */
+@InputType()
+export abstract class WritingInput {
+  @Field(() => Priority, { nullable: true, description: about.priority })
+  priority?: Priority | null;
+
+  @Field(() => [ID], { nullable: true, description: about.attachmentIds })
+  attachmentIds?: string[] | null;
+
+  @Field(() => ID, { nullable: true, description: about.draftId })
+  draftId?: string | null;
+
+  @Field(() => String, { description: about.idempotencyKey })
+  idempotencyKey!: string;
+}
+
 @InputType({ description: "A new message." })
-export class SendMessageInput {
+export class SendMessageInput extends WritingInput {
   @Field(() => ID, { description: "The mailbox to send from." })
   mailboxId!: string;
 
@@ -28,43 +44,19 @@ export class SendMessageInput {
 
   @Field(() => MessageBodyInput, { description: about.body })
   body!: MessageBodyInput;
-
-  @Field(() => Priority, { nullable: true, description: about.priority })
-  priority?: Priority | null;
-
-  @Field(() => [ID], { nullable: true, description: about.attachmentIds })
-  attachmentIds?: string[] | null;
-
-  @Field(() => ID, { nullable: true, description: about.draftId })
-  draftId?: string | null;
-
-  @Field(() => String, { description: about.idempotencyKey })
-  idempotencyKey!: string;
 }
 
 @InputType({ description: "An answer. To and Subject are the server's to set: it goes to the sender, as `Re:` what was sent." })
-export class ReplyToMessageInput {
+export class ReplyToMessageInput extends WritingInput {
   @Field(() => ID, { description: "The message to answer; it must have been opened." })
   messageId!: string;
 
   @Field(() => MessageBodyInput, { description: about.body })
   body!: MessageBodyInput;
-
-  @Field(() => Priority, { nullable: true, description: about.priority })
-  priority?: Priority | null;
-
-  @Field(() => [ID], { nullable: true, description: about.attachmentIds })
-  attachmentIds?: string[] | null;
-
-  @Field(() => ID, { nullable: true, description: about.draftId })
-  draftId?: string | null;
-
-  @Field(() => String, { description: about.idempotencyKey })
-  idempotencyKey!: string;
 }
 
 @InputType({ description: "A message to pass on. Its text and files go along." })
-export class ForwardMessageInput {
+export class ForwardMessageInput extends WritingInput {
   @Field(() => ID, { description: "The message to pass on." })
   messageId!: string;
 
@@ -73,18 +65,6 @@ export class ForwardMessageInput {
 
   @Field(() => MessageBodyInput, { nullable: true, description: "What to say before the original." })
   body?: MessageBodyInput | null;
-
-  @Field(() => Priority, { nullable: true, description: about.priority })
-  priority?: Priority | null;
-
-  @Field(() => [ID], { nullable: true, description: "Further files; those of the message go along by themselves." })
-  attachmentIds?: string[] | null;
-
-  @Field(() => ID, { nullable: true, description: about.draftId })
-  draftId?: string | null;
-
-  @Field(() => String, { description: about.idempotencyKey })
-  idempotencyKey!: string;
 }
 
 @InputType({ description: "What a draft shall hold from now on; what is left out is empty." })

@@ -4,7 +4,7 @@ import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { decodeId, decodeOwnedId } from "../graphql/node-id.ts";
 import { Copy } from "./copy.ts";
 import { forwardMessage } from "./forward-message.ts";
-import { ForwardMessageInput, ReplyToMessageInput, SendMessageInput } from "./message-input.ts";
+import { ForwardMessageInput, ReplyToMessageInput, SendMessageInput, type WritingInput } from "./message-input.ts";
 import { replyToMessage } from "./reply-to-message.ts";
 import { sendMessage } from "./send-message.ts";
 
@@ -70,7 +70,7 @@ export class WriteResolver {
 }
 
 /** What all three ways of writing share, with ids taken apart. */
-function commonOf({ priority, attachmentIds, draftId, idempotencyKey }: Pick<SendMessageInput, "priority" | "attachmentIds" | "draftId" | "idempotencyKey">) {
+function commonOf({ priority, attachmentIds, draftId, idempotencyKey }: WritingInput) {
   return {
     priority: priority ?? null,
     attachmentIds: (attachmentIds ?? []).map((id) => decodeId("Attachment", id, "attachmentIds")),

@@ -4,33 +4,35 @@ import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
 import { Folder } from "../messages/copy.ts";
 
-/** Messages of one transaction, and copies: a broadcast goes in several. */
-const MESSAGES = 500;
-const COPIES = 5000;
+/** How many messages one transaction takes, and how many copies: a broadcast goes in several. */
+interface Batch {
+  readonly messages: number;
+  readonly copies: number;
+}
 
 /**
  * Deletes what has expired, a bounded batch a transaction, until nothing is left: copies, drafts that quote them,
  * recipients, attachments and content. Several nodes may run it at once and it may be killed anywhere: each batch goes
  * whole or not at all, and every mailbox is told once. Returns how many messages went.
  */
-export async function expireMessages(ctx: Ctx): Promise<number> {
+export async function expireMessages(ctx: Ctx, atMost: Batch = { messages: 500, copies: 5000 }): Promise<number> {
   for (let expired = 0; ;) {
-    const batch = await inTransaction(ctx, expireBatch);
-    expired += batch.messages;
-    if (batch.messages === 0 && batch.copies === 0) return expired;
+    const gone = await inTransaction(ctx, (ctx) => expireBatch(ctx, atMost));
+    expired += gone.messages;
+    if (gone.messages === 0 && gone.copies === 0) return expired;
   }
 }
 
-async function expireBatch(ctx: Ctx): Promise<{ messages: number; copies: number }> {
+async function expireBatch(ctx: Ctx, atMost: Batch): Promise<Batch> {
   const { db, clock } = ctx;
-  const locked = (await db.run(lockExpired, [clock.now(), MESSAGES])).map(({ id }) => id);
+  const locked = (await db.run(lockExpired, [clock.now(), atMost.messages])).map(({ id }) => id);
   if (locked.length === 0) return { messages: 0, copies: 0 };
-  const copies = await db.run(removeCopies, [locked, COPIES]);
+  const copies = await db.run(removeCopies, [locked, atMost.copies]);
   const mailboxIds = copies.map(({ mailboxId }) => mailboxId);
   const drafts = await db.run(removeQuotingDrafts, [mailboxIds, copies.map(({ id }) => id)]);
   if (drafts.length > 0) await releaseAttachments(ctx, { draftIds: drafts.map(({ id }) => id) });
   // A broadcast with copies left over keeps its content until the batch that takes the last of them.
-  const messageIds = copies.length < COPIES ? locked : [];
+  const messageIds = copies.length < atMost.copies ? locked : [];
   if (messageIds.length > 0) {
     await releaseAttachments(ctx, { messageIds });
     await db.run(removeMessages, [messageIds]);

@@ -97,6 +97,7 @@ test("a key of another account is another key", async () => {
   const theirs = sent(await sendMessage(frank, { ...letter, subject: "Another message" }));
   expect(theirs.id).not.toBe(mine.id);
   expect(sent(await sendMessage(maria, letter)).id).toBe(mine.id);
+  expect(sent(await sendMessage(frank, { ...letter, subject: "Another message" })).id).toBe(theirs.id);
 });
 
 test("a refusal leaves no trace: mended, the message goes under the same key", async () => {

@@ -50,10 +50,8 @@ export async function startTestApp({ limits, config, beside }: TestAppOptions = 
       done();
     },
   });
-  const app: App = await startApp(testConfig({ databaseUrl, dataDir, limits: { ...defaultLimits, ...limits }, ...config }), {
-    clock,
-    log: createLog("info", destination),
-  });
+  const settings = testConfig({ databaseUrl, dataDir, limits: { ...defaultLimits, ...limits }, ...config });
+  const app: App = await startApp(settings, { clock, log: createLog(settings.logLevel, destination) });
   return {
     url: app.url ?? "",
     databaseUrl,
@@ -72,7 +70,8 @@ export async function startTestApp({ limits, config, beside }: TestAppOptions = 
   };
 }
 
-function testConfig(overrides: Partial<Config>): Config {
+/** The settings of a test's server. */
+export function testConfig(overrides: Partial<Config>): Config {
   return {
     mode: "production",
     port: 0,
