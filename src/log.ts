@@ -10,7 +10,7 @@ export function describe(error: unknown): { kind: string; code?: string; stack?:
   if (!(error instanceof Error)) return { kind: typeof error };
   const stack = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   return {
-    kind: error.name, detail: JSON.stringify(error, Object.getOwnPropertyNames(error)),
+    kind: error.name,
     ...("code" in error && typeof error.code === "string" ? { code: error.code } : {}),
     stack: stack.slice(0, 10).map((line) => line.trim()),
   };

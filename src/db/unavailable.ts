@@ -11,6 +11,7 @@ const connectionCodes = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
   "ERR_STREAM_DESTROYED",
+  "3D000", // no such database: it is being restored, or not made yet
   "57014", // a statement that took too long
   "57P01",
   "57P02",

@@ -17,7 +17,7 @@ export function toClientError(formatted: GraphQLFormattedError, error: unknown):
     (cause instanceof Error && formatted.extensions?.code !== undefined && formatted.extensions.code !== "INTERNAL_SERVER_ERROR");
   if (!known) return { ...formatted, message: "Something went wrong on our side. The request id tells us what.", extensions: { code: INTERNAL } };
   const { stacktrace: _, ...extensions } = { stacktrace: undefined, ...formatted.extensions };
-  return { ...formatted, message: formatted.message.replace(/ Did you MEAN .*\?$/s, ""), extensions };
+  return { ...formatted, message: formatted.message.replace(/ Did you mean .*\?$/s, ""), extensions };
 }
 
 /** Writes an error that nobody expected to the log: its class, code and stack, never a message that may quote input. */

@@ -136,7 +136,7 @@ function validateAndPrice(schema: GraphQLSchema, validator: Validator): ApolloSe
         },
         async didEncounterErrors({ errors, contextValue, operationName }) {
           const { log, requestId } = contextValue;
-          log.info({ m: errors.map((e) => e.message) }, "x"); for (const error of errors) logUnexpected(log, error, { requestId, operation: operationName ?? undefined, path: error.path?.join(".") });
+          for (const error of errors) logUnexpected(log, error, { requestId, operation: operationName ?? undefined, path: error.path?.join(".") });
         },
         async willSendResponse({ response: { body }, contextValue }) {
           if (body.kind !== "single") return;

@@ -104,8 +104,8 @@ export async function createHttp({
     url: "/graphql",
     preHandler: async (request, reply) => {
       void reply.header("cache-control", "no-store");
+      const { viewer } = await authenticated(request, reply); // Here already: what goes wrong in Apollo's own hands is not logged
       if (!isMultipart(request)) return;
-      const { viewer } = await authenticated(request, reply);
       if (viewer === null) refuse(ProblemCode.UNAUTHENTICATED, "Sign in first.");
       if (!request.headers["apollo-require-preflight"]) refuse(ProblemCode.INVALID_INPUT, "An upload needs the header apollo-require-preflight.");
       request.body = await readUpload(request, reply, config);

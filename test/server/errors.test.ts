@@ -252,6 +252,22 @@ describe("a bug", () => {
     });
   });
 
+  test("is told so even where it strikes before the request is looked at", async () => {
+    const unknown = new Client(app.url, "A".repeat(43));
+    await sql(app, "alter table sessions rename to mislaid_sessions");
+    try {
+      expect(await masked(unknown.send("{ viewer { account { id } } }"))).toMatchObject({ status: 500 });
+      expect(await masked((await unknown.download("/attachments/x")).json())).not.toHaveProperty("data");
+      const socket = await RawSocket.open(app.url);
+      await socket.say({ type: "connection_init", payload: { authorization: `Bearer ${unknown.token ?? ""}` } });
+      expect(await socket.closed).toBe(4500);
+    } finally {
+      await sql(app, "alter table mislaid_sessions rename to sessions");
+    }
+    expect(app.logged).toContainEqual(expect.stringMatching(/"level":50.*"code":"42P01".*"a socket could not be authenticated"/));
+    expect(await unknown.send("{ viewer { account { id } } }")).toMatchObject({ status: 200, data: { viewer: null } });
+  });
+
   /** Expects that an answer tells nothing but a number, and that the log tells under it what PostgreSQL objected to. */
   async function masked(answer: unknown, header?: string | null): Promise<unknown> {
     const told = await answer;

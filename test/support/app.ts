@@ -70,8 +70,7 @@ export async function startTestApp({ limits, config, beside }: TestAppOptions = 
   };
 }
 
-/** The settings of a test's server. */
-export function testConfig(overrides: Partial<Config>): Config {
+function testConfig(overrides: Partial<Config>): Config {
   return {
     mode: "production",
     port: 0,

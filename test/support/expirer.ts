@@ -1,13 +1,29 @@
 // A process of its own that expires what is due in a database, in batches as small as they can be, until it is killed:
 // node --import tsx test/support/expirer.ts <database URL> <data folder> <the time it is>. Begins when told so on stdin.
-import { startApp } from "../../src/app.ts";
 import { MovableClock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config.ts";
 import { createCtx } from "../../src/context.ts";
+import { createDataSource } from "../../src/data-source.ts";
+import { poolOf } from "../../src/db/database.ts";
+import { Bus } from "../../src/ledger/bus.ts";
+import { Relay } from "../../src/ledger/relay.ts";
 import { createLog } from "../../src/log.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
-import { testConfig } from "./app.ts";
+import { LocalBlobStore } from "../../src/vault/blob-store.ts";
+import { createKeyedHash } from "../../src/vault/keyed-hash.ts";
 
-const [databaseUrl = "", dataDir = "", now = ""] = process.argv.slice(2);
-const { services } = await startApp(testConfig({ databaseUrl, dataDir, parts: [] }), { clock: new MovableClock(new Date(now)), log: createLog("silent") });
-process.stdin.once("data", () => void expireMessages(createCtx(services), { messages: 2, copies: 3 }));
+const [url = "", dataDir = "", now = ""] = process.argv.slice(2);
+const dataSource = await createDataSource({ url, poolSize: 2, patient: true }).initialize();
+const log = createLog("silent");
+const ctx = createCtx({
+  config: readConfig({}),
+  dataSource,
+  bus: new Bus(poolOf(dataSource), url, log),
+  relay: new Relay(dataSource, log),
+  blobs: new LocalBlobStore(dataDir),
+  keyedHash: createKeyedHash(Buffer.alloc(32)),
+  clock: new MovableClock(new Date(now)),
+  log,
+});
+process.stdin.once("data", () => void expireMessages(ctx, { messages: 2, copies: 3 }));
 process.stdout.write("ready\n");

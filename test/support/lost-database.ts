@@ -7,6 +7,8 @@ export interface Route {
   readonly url: string;
   /** Breaks every connection and refuses new ones, until it is restored. */
   cut(): void;
+  /** Lets nothing through any more, and says nothing, as a paused machine or a lost network; until it is restored. */
+  freeze(): void;
   restore(): void;
   close(): Promise<void>;
 }
@@ -16,8 +18,15 @@ export async function routeTo(databaseUrl: string): Promise<Route> {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   let isCut = false;
+  let isFrozen = false;
   const server = createServer((near) => {
     if (isCut) return near.destroy();
+    if (isFrozen) {
+      sockets.add(near);
+      near.on("error", () => near.destroy());
+      near.on("close", () => sockets.delete(near));
+      return;
+    }
     const far = connect(Number(target.port), target.hostname);
     for (const [one, other] of [
       [near, far],
@@ -44,7 +53,14 @@ export async function routeTo(databaseUrl: string): Promise<Route> {
   return {
     url: url.href,
     cut,
-    restore: () => void (isCut = false),
+    freeze() {
+      isFrozen = true;
+      for (const socket of sockets) socket.pause();
+    },
+    restore() {
+      isCut = isFrozen = false;
+      for (const socket of sockets) socket.resume();
+    },
     async close() {
       cut();
       await once(server.close(), "close");

@@ -15,7 +15,9 @@ import {
   type ProblemCode,
   type ReplyToMessageInput,
   type SendMessageInput,
+  ThreadDocument,
 } from "../../operations/generated/operations.ts";
+import { decodeOwnedId, encodeId } from "../../src/graphql/node-id.ts";
 import type { SignedInPerson } from "./people.ts";
 
 /** A refusal, with all that a program may decide by. */
@@ -109,11 +111,12 @@ export async function openMessage(person: SignedInPerson, id: string): Promise<N
   return message;
 }
 
-/** Sends, and returns the message as this recipient has it: the newest in the INBOX, and no longer the one that was. */
+/** Sends, and returns the message as this recipient has it: the only one in its thread. */
 export async function deliver(from: SignedInPerson, to: SignedInPerson, letter: Omit<Letter, "to"> = {}): Promise<MessageRowFragment> {
-  const known = new Set((await messagesOf(to)).map(({ id }) => id));
-  sent(await sendMessage(from, { ...letter, to: [to.address] }));
-  const arrived = (await messagesOf(to)).find(({ id }) => !known.has(id));
+  const own = sent(await sendMessage(from, { ...letter, to: [to.address] }));
+  const id = encodeId("Thread", to.mailboxKey, decodeOwnedId("Thread", own.thread.id).uuid);
+  const { thread } = await to.client.run(ThreadDocument, { id, first: 1 });
+  const [arrived] = thread?.messages.edges.map(({ node }) => node) ?? [];
   if (arrived === undefined) throw new Error(`Nothing came to ${to.userId}`);
   return arrived;
 }
