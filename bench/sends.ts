@@ -72,7 +72,7 @@ export async function measureSends(database: Database, { size, seconds, rounds }
           ? runner.call("run", { databaseUrl: database.url, size, clients, seconds, writes })
           : runPgbench(database.url, script, clients, Math.max(1, Math.round(seconds))),
       );
-      return { perSecond: result.perSecond, p50: (clients / result.perSecond) * 1000, p99: NaN, serverCpu: NaN, databaseCpu: used / result.count };
+      return { perSecond: result.perSecond, p50: NaN, p99: NaN, serverCpu: NaN, databaseCpu: used / result.count };
     };
     const floor = runner ? "pg runner" : "pgbench";
     const ways = [

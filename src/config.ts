@@ -17,12 +17,12 @@ export const settings = {
   PUBLIC_URL: setting("", "address people open, used in links and cookies and as allowed origin; in production https", optional(url)),
   ALLOWED_ORIGINS: setting("", "further web origins that may open a WebSocket, separated by commas", list(origin)),
   DATA_DIR: setting("./data", "folder of attachments and, in the demo, of the database and the secret key", (text) => text),
-  DATABASE_URL: setting("", "PostgreSQL 15 or newer; unset runs the demo on an embedded PostgreSQL", (text) => text || null),
+  DATABASE_URL: setting("", "PostgreSQL 15 or newer; unset runs the demo on an embedded PostgreSQL", optional(databaseUrl)),
   DATABASE_POOL_SIZE: setting("4", "database connections of one process for requests", integer(1, 100)),
   DEMO_PASSWORD: setting("demo-password-1234", "password of the demo accounts, at least 15 characters; refused in production", (text) => text),
   SECRET_KEY: setting("", "32 random bytes in base64 that key stored hashes; the demo makes its own", optional(key)),
   ORGANISATION_NAME: setting("Example Health", "name shown to people", (text) => text),
-  ORGANISATION_DOMAINS: setting("insurer.example", "mail domains of the organisation's employees and teams, separated by commas", list(domain)),
+  ORGANISATION_DOMAINS: setting("insurer.example", "mail domains of the organisation's employees and teams, separated by commas", some(list(domain))),
   SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
   SESSION_HOURS: setting("12", "a session ends after so long, used or not", integer(1, 8_760)),
   INTROSPECTION: setting(
@@ -30,7 +30,7 @@ export const settings = {
     "who may introspect the schema: `everyone` (demo), `signed-in` (production) or `nobody`",
     optional(oneOf("everyone", "signed-in", "nobody")),
   ),
-  PARTS: setting("api,worker", "what this process runs, separated by commas", list(oneOf("api", "worker"))),
+  PARTS: setting("api,worker", "what this process runs, separated by commas", some(list(oneOf("api", "worker")))),
   LOG_LEVEL: setting(
     "",
     "`trace`, `debug`, `info` (production), `warn` (demo), `error` or `silent`",
@@ -152,6 +152,20 @@ function list<T>(parse: (text: string) => T) {
       .map(parse);
 }
 
+function some<T>(parse: (text: string) => T[]): (text: string) => T[] {
+  return (text) => {
+    const values = parse(text);
+    if (values.length === 0) throw new Error("must name at least one");
+    return values;
+  };
+}
+
+/** Its faults never quote it: it may hold a password. */
+function databaseUrl(text: string): string {
+  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) throw new Error("must be an address that begins with postgres:// or postgresql://");
+  return text;
+}
+
 function url(text: string): string {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new Error(`must be an address that begins with https:// or http://, not "${text}"`);
   return text.replace(/\/+$/, "");
@@ -169,6 +183,6 @@ function domain(text: string): string {
 
 function key(text: string): Buffer {
   const bytes = Buffer.from(text, "base64");
-  if (bytes.length < 32) throw new Error("must hold at least 32 bytes in base64");
+  if (bytes.length < 32 || !/^[\w+/-]+={0,2}$/.test(text)) throw new Error("must hold at least 32 bytes in base64");
   return bytes;
 }

@@ -12,7 +12,8 @@ async function main(): Promise<void> {
   const log = createLog(config.logLevel);
   const stopping = stopOnSignals();
   await portIsFree(config);
-  const app = await startApp(config, { log });
+  // A start may take long, say behind another node's migrations; a signal ends it. An embedded PostgreSQL ends with us.
+  const app = await Promise.race([startApp(config, { log }), stopping.promise.then((code) => process.exit(code))]);
   if (config.mode === "demo" && app.url) welcome(app.url, config);
   else log.info({ url: app.url, parts: config.parts }, "started");
 
@@ -39,12 +40,15 @@ async function shutDown(app: App): Promise<void> {
   await app.close();
 }
 
-/** Says at once that a port is taken, not after the database has started. */
+/** Says at once that a port is taken or an address is not ours, not after the database has started. */
 async function portIsFree({ port, host, parts }: Config): Promise<void> {
-  if (port === 0 || !parts.includes("api")) return;
+  if (!parts.includes("api")) return;
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
-    probe.once("error", reject);
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      const isPort = error.code === "EADDRINUSE" || error.code === "EACCES";
+      reject(isPort ? error : new Error(`HOST ${host} is no address of this machine (${error.code}).`));
+    });
     probe.listen(port, host, () => probe.close(() => resolve()));
   });
 }

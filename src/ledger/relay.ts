@@ -36,8 +36,11 @@ export class Relay {
 
   /** Moves all that is there now; for tests and shut-down. */
   async drain(): Promise<void> {
-    await this.#moving;
-    while ((await this.#move()) === BATCH);
+    const drained = this.#moving.then(async () => {
+      while ((await this.#move()) === BATCH);
+    });
+    this.#moving = drained.catch(() => undefined);
+    await drained;
   }
 
   /** Stops, once what is under way has ended. */

@@ -70,18 +70,17 @@ test("a wrong password, an unknown user ID and a disabled account get one and th
 
 test("an unknown user ID costs the same work as a wrong password", async () => {
   await createPerson(app, "timed");
-  const took: Record<"timed" | "unknown", number[]> = { timed: [], unknown: [] };
-  await answerTo("unknown", "wrong"); // The dummy hash is made once.
-  for (let n = 0; n < 7; n += 1) {
+  // The least of many tries is what the work itself takes, however busy the machine is.
+  const least = { timed: Infinity, unknown: Infinity };
+  const areAlike = (): boolean => least.unknown > least.timed / 2 && least.timed > least.unknown / 2;
+  for (let n = 0; n < 5 || (n < 40 && !areAlike()); n += 1) {
     for (const userId of ["timed", "unknown"] as const) {
       const start = performance.now();
       await answerTo(userId, "wrong");
-      took[userId].push(performance.now() - start);
+      least[userId] = Math.min(least[userId], performance.now() - start);
     }
   }
-  const median = (times: number[]): number => times.sort((a, b) => a - b)[3] ?? 0;
-  expect(median(took.unknown)).toBeGreaterThan(median(took.timed) / 2);
-  expect(median(took.timed)).toBeGreaterThan(median(took.unknown) / 2);
+  expect({ ...least, areAlike: areAlike() }).toMatchObject({ areAlike: true });
 });
 
 test("disabling an account ends its sessions within two seconds", async () => {

@@ -56,7 +56,7 @@ describe("one request runs few statements:", () => {
     expect(await statementsOf(() => run(rows("attachments { id fileName }"), { first: 25 }))).toHaveLength(3);
   });
 
-  test("opening a message: six to read it, six to open it in a transaction of their own", async () => {
+  test("opening a message: seven to read it, six to open it in a transaction of their own", async () => {
     const unread = (await messagesOf(maria, { filter: { unread: true, hasAttachments: true } })).map(({ id }) => id);
     const statements = await statementsOf(() => openMessage(maria, unread.shift() ?? ""));
     expect(statements.filter((name) => !/^(START|COMMIT|copies-lock|copies-mark|delivery|record)/.test(name))).toHaveLength(7);
@@ -69,7 +69,7 @@ describe("one request runs few statements:", () => {
     expect(await statementsOf(() => openMessage(maria, id))).toHaveLength(11);
   });
 
-  test("sending", async () => {
+  test("sending: with its transaction and its key", async () => {
     expect(await statementsOf(() => sendMessage(erin, { to: [maria.address] }))).toHaveLength(9);
   });
 

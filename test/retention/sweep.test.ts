@@ -45,6 +45,7 @@ afterAll(async () => {
 test("every way to a message works through its last second; at the instant it expires, and after, each answers as for one that never was", async () => {
   const { cursor } = await fetchState(maria.client, maria.mailboxId);
   const { id, thread } = await deliver(erin, maria, { subject: "Expiring", attachmentIds: [await erin.client.uploaded("a.txt", "a file")] });
+  const unanswered = await deliver(erin, maria);
   const expiry = after(app.clock.now(), RETENTION_DAYS * DAY);
   const { attachments } = await openMessage(maria, id);
   app.clock.moveTo(after(expiry, -DAY));
@@ -63,6 +64,8 @@ test("every way to a message works through its last second; at the instant it ex
   const neverWas = await outcomes(maria.client, never);
   expect(Object.keys(neverWas)).toEqual(Object.keys(before));
   expect(Object.values(neverWas)).not.toContain("OK");
+  const byThread = ["query ($id: ID!) { thread(id: $id) { id } }", "query ($id: ID!) { node(id: $id) { id } }"];
+  for (const query of byThread) expect(await outcome(maria.client, query, { id: unanswered.thread.id })).toBe("OK");
   const deletion = "mutation ($input: DeleteMessagesInput!) { deleteMessages(input: $input) { ... on Problem { code } } }";
   const other = await deliver(erin, maria);
   expect(await outcome(maria.client, deletion, { input: { messageIds: [other.id] } })).toBe("OK");
@@ -70,8 +73,9 @@ test("every way to a message works through its last second; at the instant it ex
     app.clock.moveTo(instant);
     expect(await outcomes(maria.client, target)).toEqual(neverWas);
     expect(await outcome(maria.client, deletion, { input: { messageIds: [target.message] } })).toBe("NOT_FOUND");
+    for (const query of byThread) expect(await outcome(maria.client, query, { id: unanswered.thread.id })).toBe("NOT_FOUND");
   }
-  expect(await sql(app, "select from messages where expires_at <= $1", [expiry])).toHaveLength(1); // nobody has swept
+  expect(await sql(app, "select from messages where expires_at <= $1", [expiry])).toHaveLength(2); // nobody has swept
   await clear();
 });
 
@@ -338,8 +342,6 @@ async function outcomes(client: Client, { message, thread, attachment, draft, af
     body: ["query ($id: ID!) { message(id: $id) { body { text } recipients { address } attachments { fileName } } }", { id: message }],
     node: ["query ($id: ID!) { node(id: $id) { id } }", { id: message }],
     nodes: ["query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", { ids: messageIds }],
-    thread: ["query ($id: ID!) { thread(id: $id) { messages(first: 10) { edges { node { id } } } } }", { id: thread }],
-    "node of the thread": ["query ($id: ID!) { node(id: $id) { id } }", { id: thread }],
     "node of the attachment": ["query ($id: ID!) { node(id: $id) { id } }", { id: attachment }],
     markUnread: ["mutation ($input: MarkUnreadInput!) { markUnread(input: $input) { ... on Problem { code } } }", { input: { messageIds } }],
     markRead: ["mutation ($input: MarkReadInput!) { markRead(input: $input) { ... on Problem { code } } }", { input: { messageIds } }],
@@ -370,6 +372,13 @@ async function outcomes(client: Client, { message, thread, attachment, draft, af
   for (const filter of [null, { hasAttachments: true }, { from: erin.address }, { unread: false }, { since: "2020-01-01T00:00:00Z" }]) {
     found[`list ${JSON.stringify(filter)}`] = isHere((await messagesOf(maria, { filter })).map(({ id }) => id));
   }
+  const { thread: conversation } = (
+    await client.send<{ thread: { messages: { edges: { node: { id: string } }[] } } | null }>(
+      "query ($id: ID!) { thread(id: $id) { messages(first: 10) { edges { node { id } } } } }",
+      { id: thread },
+    )
+  ).data ?? { thread: null };
+  found["list of the thread"] = isHere(conversation?.messages.edges.map(({ node }) => node.id) ?? []);
   const { data } = await client.send<{ draft: { replyTo: { id: string } | null } }>("query ($id: ID!) { draft(id: $id) { replyTo { id } } }", { id: draft });
   found["what a draft answers"] = isHere([data?.draft.replyTo?.id ?? ""]);
   for (const [name, headers] of [

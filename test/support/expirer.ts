@@ -1,5 +1,6 @@
 // A process of its own that expires what is due in a database, in batches as small as they can be, until it is killed:
 // node --import tsx test/support/expirer.ts <database URL> <data folder> <the time it is>. Begins when told so on stdin.
+import "reflect-metadata";
 import { MovableClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { createCtx } from "../../src/context.ts";

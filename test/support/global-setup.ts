@@ -6,7 +6,7 @@ import { migrate } from "../../src/data-source.ts";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/db/embedded-postgres.ts";
 
 declare global {
-  var testPostgres: EmbeddedPostgres | undefined;
+  var testPostgres: { postgres: EmbeddedPostgres; directory: string } | undefined;
 }
 
 /** Starts one PostgreSQL for all tests and migrates the template that each file clones. TEST_DATABASE_URL takes another server. */
@@ -14,8 +14,9 @@ export default async function globalSetup(): Promise<void> {
   let url = process.env.TEST_DATABASE_URL;
   if (url === undefined) {
     const directory = await mkdtemp(path.join(tmpdir(), "secure-mailbox-test-"));
-    globalThis.testPostgres = await startEmbeddedPostgres({ directory, durable: false, maxConnections: 300 });
-    url = globalThis.testPostgres.url;
+    const postgres = await startEmbeddedPostgres({ directory, durable: false, maxConnections: 300 });
+    globalThis.testPostgres = { postgres, directory };
+    url = postgres.url;
   }
   process.env.TEST_SERVER_URL = url;
   const admin = new Client({ connectionString: url });

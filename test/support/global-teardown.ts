@@ -1,4 +1,8 @@
-/** Stops the PostgreSQL that the set-up started. */
+import { rm } from "node:fs/promises";
+
+/** Stops the PostgreSQL that the set-up started, and removes its folder. */
 export default async function globalTeardown(): Promise<void> {
-  await globalThis.testPostgres?.stop();
+  const { postgres, directory } = globalThis.testPostgres ?? {};
+  await postgres?.stop();
+  if (directory !== undefined) await rm(directory, { recursive: true, force: true });
 }
