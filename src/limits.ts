@@ -4,6 +4,8 @@ export interface Limits {
   readonly maxAttachmentBytes: number;
   /** Files on one message. */
   readonly maxAttachments: number;
+  /** All files of one message together, in bytes. */
+  readonly maxTotalAttachmentBytes: number;
   /** Text and HTML of one message together, in bytes of UTF-8. */
   readonly maxMessageBytes: number;
   /** TO and CC together. */
@@ -34,6 +36,7 @@ export interface Limits {
 export const defaultLimits: Limits = Object.freeze({
   maxAttachmentBytes: 25 * 1024 * 1024,
   maxAttachments: 10,
+  maxTotalAttachmentBytes: 100 * 1024 * 1024,
   maxMessageBytes: 1024 * 1024,
   maxRecipients: 100,
   maxSubjectLength: 255,

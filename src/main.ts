@@ -13,7 +13,8 @@ async function main(): Promise<void> {
   const stopping = stopOnSignals();
   await portIsFree(config);
   // A start may take long, say behind another node's migrations; a signal ends it. An embedded PostgreSQL ends with us.
-  const app = await Promise.race([startApp(config, { log }), stopping.promise.then((code) => process.exit(code))]);
+  const app = await Promise.race([startApp(config, { log }), stopping.promise]);
+  if (typeof app === "number") process.exit(app);
   if (config.mode === "demo" && app.url) welcome(app.url, config);
   else log.info({ url: app.url, parts: config.parts }, "started");
 

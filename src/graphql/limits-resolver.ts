@@ -10,6 +10,9 @@ class LimitsType {
   @Field(() => Int, { description: "Files on one message." })
   maxAttachments!: number;
 
+  @Field(() => Int, { description: "All files of one message together, in bytes." })
+  maxTotalAttachmentBytes!: number;
+
   @Field(() => Int, { description: "Text and HTML of one message together, in bytes of UTF-8." })
   maxMessageBytes!: number;
 

@@ -1,4 +1,5 @@
 import type { ViewerCtx } from "../context.ts";
+import { attachmentsOfMessage } from "../attachments/attachment-queries.ts";
 import { bindAttachments, shareAttachments } from "../attachments/bind-attachments.ts";
 import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
@@ -54,6 +55,11 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
   const shared = outgoing.forwardedFrom === undefined ? 0 : await shareAttachments(ctx, outgoing.forwardedFrom, messageId, outgoing.attachmentIds.length);
   const attachmentCount = bound + shared;
   withinLimit(attachmentCount, config.limits.maxAttachments, "attachmentIds", "Files on one message");
+  if (attachmentCount > 0) {
+    const files = await attachmentsOfMessage.load(ctx, messageId);
+    const total = files.reduce((sum, { size }) => sum + size, 0);
+    withinLimit(total, config.limits.maxTotalAttachmentBytes, "attachmentIds", "Bytes of all files of one message together");
+  }
   if (outgoing.draftId !== null) await consumeDraft(ctx, { mailboxId: from.uuid, uuid: outgoing.draftId });
 
   const header: CopyHeader = { subject, preview: previewOf(body), from: { displayName: from.displayName, address: from.address } };

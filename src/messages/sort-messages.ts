@@ -52,6 +52,7 @@ type State = Pick<Copy, "folder" | "readAt" | "flaggedAt">;
 
 /** Brings copies into the state that `next` makes of each, or removes those for which it is null, and records it. */
 async function change(ctx: ViewerCtx, ids: readonly OwnedId[], action: Action, next: (copy: Copy, now: Date) => Partial<State> | null): Promise<Copy[]> {
+  if (ids.length === 0) refuse(ProblemCode.INVALID_INPUT, "Name at least one message.", { field: "messageIds" });
   withinLimit(ids.length, ctx.config.limits.maxIds, "messageIds", "Messages at once");
   return inTransaction(ctx, async (ctx) => {
     const copies = await findOwnCopies(ctx, ids, "messageIds");

@@ -366,3 +366,24 @@ async function blobsOnDisk(): Promise<string[]> {
     .map(({ name }) => name)
     .sort();
 }
+
+test("the files of one message together keep a limit of their own", async () => {
+  const small = await startTestApp({ limits: { maxTotalAttachmentBytes: 10 } });
+  try {
+    const erin = await employee(small, "erin");
+    const maria = await member(small, "maria");
+    const [six, four, one] = [
+      await erin.client.uploaded("a.txt", "123456"),
+      await erin.client.uploaded("b.txt", "1234"),
+      await erin.client.uploaded("c.txt", "1"),
+    ];
+    expect(await sendMessage(erin, { to: [maria.address], attachmentIds: [six, four, one] })).toMatchObject({
+      code: "LIMIT_EXCEEDED",
+      field: "attachmentIds",
+      limit: 10,
+    });
+    expect(sent(await sendMessage(erin, { to: [maria.address], attachmentIds: [six, four] }))).toMatchObject({ attachmentCount: 2 });
+  } finally {
+    await small.close();
+  }
+});

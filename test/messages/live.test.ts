@@ -21,12 +21,18 @@ let app: TestApp;
 let beside: TestApp;
 let erin: SignedInPerson;
 let maria: SignedInPerson;
+let dan: SignedInPerson;
+let team: Awaited<ReturnType<typeof createTeam>>;
+/** Subscriptions to the team's mailbox, running from the beginning: Erin's, and Dan's on each process. */
+let teamLives: Live[];
 let silent: RawSocket;
 
 beforeAll(async () => {
   app = await startTestApp();
   beside = await startTestApp({ beside: app });
-  [erin, maria] = await Promise.all([employee(app, "erin"), member(app, "maria")]);
+  [erin, dan, maria] = await Promise.all([employee(app, "erin"), employee(app, "dan"), member(app, "maria")]);
+  team = await createTeam(app, "claims", [erin, dan]);
+  teamLives = await established(team.mailboxId, team.address, erin.client, dan.client, new Client(beside.url, dan.client.token));
   silent = await RawSocket.open(app.url);
 });
 
@@ -231,26 +237,26 @@ describe("a slow reader", () => {
   const withBodies = `subscription ($mailboxId: ID!, $after: String) {
     mailboxChanged(mailboxId: $mailboxId, after: $after) { __typename ... on MessageReceived { message { subject body { text } } } }
   }`;
-  let dan: SignedInPerson;
-  let team: Awaited<ReturnType<typeof createTeam>>;
+  let slowDan: SignedInPerson;
+  let slowTeam: Awaited<ReturnType<typeof createTeam>>;
   const start = feedCursor(0);
   const subjects = Array.from({ length: messages }, (_, n) => `large ${n}`);
 
   beforeAll(async () => {
-    [erin, maria, dan] = await Promise.all([signedInAgain(erin), signedInAgain(maria), employee(app, "slow-dan")]);
-    team = await createTeam(app, "slow", [erin, dan]);
+    [erin, maria, slowDan] = await Promise.all([signedInAgain(erin), signedInAgain(maria), employee(app, "slow-dan")]);
+    slowTeam = await createTeam(app, "slow", [erin, slowDan]);
   });
 
   test("holds back its own stream and nobody else's, takes no memory, and misses nothing", async () => {
     const slow = await RawSocket.open(app.url);
-    await init(slow, dan);
+    await init(slow, slowDan);
     slow.pause();
-    await slow.subscribe("large", withBodies, { mailboxId: team.mailboxId, after: start });
-    const quick = erin.client.subscribe(Feed, { mailboxId: team.mailboxId, after: start });
+    await slow.subscribe("large", withBodies, { mailboxId: slowTeam.mailboxId, after: start });
+    const quick = erin.client.subscribe(Feed, { mailboxId: slowTeam.mailboxId, after: start });
     const before = usedMemory();
     const arrived: unknown[] = [];
     for (const subject of subjects) {
-      await send(maria, [team.address], { subject, text: large });
+      await send(maria, [slowTeam.address], { subject, text: large });
       for (let last; last !== subject; arrived.push(last)) {
         const event = (await quick.next())?.mailboxChanged;
         last = event?.__typename === "MessageReceived" ? event.message.subject : undefined;
@@ -268,18 +274,22 @@ describe("a slow reader", () => {
 
   test("gets nothing more once it has lost the mailbox, not even what was read for it before", async () => {
     const slow = await RawSocket.open(app.url);
-    await init(slow, dan);
+    await init(slow, slowDan);
     slow.pause();
-    await slow.subscribe("large", withBodies, { mailboxId: team.mailboxId, after: start });
-    const [other] = await established(team.mailboxId, team.address, dan.client);
+    await slow.subscribe("large", withBodies, { mailboxId: slowTeam.mailboxId, after: start });
+    const [other] = await established(slowTeam.mailboxId, slowTeam.address, slowDan.client);
     const ended = other?.next();
-    await sql(app, "update mailbox_holders set ends_at = $3 where mailbox_id = $1 and account_id = $2", [team.mailboxKey, dan.accountId, app.clock.now()]);
+    await sql(app, "update mailbox_holders set ends_at = $3 where mailbox_id = $1 and account_id = $2", [
+      slowTeam.mailboxKey,
+      slowDan.accountId,
+      app.clock.now(),
+    ]);
     expect(await ended).toBeNull();
     const noticed = performance.now();
     await eventually(() => expect(performance.now() - noticed).toBeGreaterThan(1000));
     slow.resume();
     await eventually(() => expect(slow.about("large").at(-1)?.type).toBe("complete"), 10_000);
-    expect(slow.about("large").length).toBeLessThan(messages); // the rest of what the network had taken already
+    expect(slow.about("large").filter(isReceived).length).toBeLessThan(messages); // the rest of what the network had taken already
     await slow.close();
   });
 
@@ -325,6 +335,19 @@ describe("a slow reader", () => {
 });
 
 describe("it ends", () => {
+  test("on both processes within seconds when a hold on the mailbox ends, and not for who still holds it", async () => {
+    const [staying, ...lives] = teamLives;
+    const endings = lives.map((live) => live.next());
+    await sql(app, "update mailbox_holders set ends_at = $3 where mailbox_id = $1 and account_id = $2", [team.mailboxKey, dan.accountId, app.clock.now()]);
+    const began = performance.now();
+    expect(await Promise.all(endings)).toEqual([null, null]);
+    expect(performance.now() - began).toBeLessThan(3000);
+    await expect(established(team.mailboxId, team.address, dan.client)).rejects.toThrow("NOT_FOUND");
+    await send(maria, [team.address]);
+    while ((await staying?.next())?.mailboxChanged.cursor !== (await fetchState(erin.client, team.mailboxId)).cursor);
+    await close(...teamLives);
+  });
+
   test.each<[string, (leaver: SignedInPerson, other: Client) => Promise<unknown>]>([
     [
       "is revoked from another device",
@@ -363,21 +386,6 @@ describe("it ends", () => {
     expect((await here?.next())?.mailboxChanged.__typename).toBe("MessageReceived");
     expect((await there?.next())?.mailboxChanged.__typename).toBe("MessageReceived");
     await close(onPhone, here, there);
-  });
-
-  test("on both processes within seconds when a hold on the mailbox ends, and not for who still holds it", async () => {
-    const dan = await employee(app, "dan");
-    const team = await createTeam(app, "claims", [erin, dan]);
-    const [staying, ...lives] = await established(team.mailboxId, team.address, erin.client, dan.client, new Client(beside.url, dan.client.token));
-    const endings = lives.map((live) => live.next());
-    await sql(app, "update mailbox_holders set ends_at = $3 where mailbox_id = $1 and account_id = $2", [team.mailboxKey, dan.accountId, app.clock.now()]);
-    const began = performance.now();
-    expect(await Promise.all(endings)).toEqual([null, null]);
-    expect(performance.now() - began).toBeLessThan(3000);
-    await expect(established(team.mailboxId, team.address, dan.client)).rejects.toThrow("NOT_FOUND");
-    await send(maria, [team.address]);
-    expect((await staying?.next())?.mailboxChanged.__typename).toBe("MessageReceived");
-    await close(...lives, staying);
   });
 });
 
@@ -431,7 +439,7 @@ async function isClosed(socket: RawSocket): Promise<void> {
 }
 
 function isReceived({ payload }: ServerMessage): boolean {
-  return JSON.stringify(payload).includes("MessageReceived");
+  return payload?.data?.mailboxChanged?.__typename === "MessageReceived";
 }
 
 /** Bytes that are in use now, once all that is not has been collected. */

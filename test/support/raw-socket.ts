@@ -4,7 +4,7 @@ import { type ClientOptions, WebSocket } from "ws";
 export interface ServerMessage {
   readonly type: "connection_ack" | "next" | "error" | "complete" | "ping" | "pong";
   readonly id?: string;
-  readonly payload?: unknown;
+  readonly payload?: { readonly data?: Readonly<Record<string, { readonly __typename?: string }>> | null };
 }
 
 /** A socket without a client library: says what it is told to, and keeps what it hears. */

@@ -1,0 +1,211 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { Client as Postgres } from "pg";
+import { ConfigError, newSecretKey, readConfig, requiredInProduction, settings } from "../src/config.ts";
+import { createDatabase } from "./support/database.ts";
+import { eventually } from "./support/eventually.ts";
+
+type Environment = Record<string, string>;
+
+const root = path.join(import.meta.dirname, "..");
+
+/** Everything that production must be told. */
+const production: Environment = {
+  NODE_ENV: "production",
+  DATABASE_URL: "postgres://mailbox:a-password@db.internal:5432/mailbox",
+  PUBLIC_URL: "https://mail.insurer.example",
+  SECRET_KEY: newSecretKey(),
+  ORGANISATION_NAME: "Example Health",
+  ORGANISATION_DOMAINS: "insurer.example",
+};
+
+test("without settings it is the demo, on this machine only", () => {
+  expect(readConfig({})).toMatchObject({
+    mode: "demo",
+    port: 4000,
+    host: "127.0.0.1",
+    publicUrl: null,
+    databaseUrl: null,
+    demoPassword: settings.DEMO_PASSWORD.default,
+    secretKey: null,
+    organisation: { name: "Example Health", domains: ["insurer.example"] },
+    introspection: "everyone",
+    parts: ["api", "worker"],
+  });
+  expect(settings.DEMO_PASSWORD.default.length).toBeGreaterThanOrEqual(15);
+});
+
+test("with a database it is production: no demo password, introspection for the signed-in, open to the network", () => {
+  const expected = { mode: "production", host: "0.0.0.0", demoPassword: null, introspection: "signed-in", logLevel: "info", secretKey: expect.any(Buffer) };
+  expect(readConfig(production)).toMatchObject(expected);
+  const { NODE_ENV: _, ...withoutNodeEnv } = production;
+  expect(readConfig(withoutNodeEnv)).toMatchObject(expected);
+});
+
+test("what was read cannot be changed any more", () => {
+  expect(Object.isFrozen(readConfig({}))).toBe(true);
+});
+
+test("white space around a value does not count, and an empty value is none", () => {
+  expect(readConfig({ PORT: " 4300 ", HOST: "", ORGANISATION_NAME: "  ", DATABASE_URL: "" })).toMatchObject({
+    mode: "demo",
+    port: 4300,
+    organisation: { name: "Example Health" },
+  });
+});
+
+test("lists take commas, and addresses lose the slash at their end", () => {
+  expect(
+    readConfig({
+      ORGANISATION_DOMAINS: "Insurer.example, bücher.example,",
+      ALLOWED_ORIGINS: "https://a.example/x, http://b.example:8080",
+      PUBLIC_URL: "https://mail.example/",
+    }),
+  ).toMatchObject({
+    organisation: { domains: ["insurer.example", "xn--bcher-kva.example"] },
+    allowedOrigins: ["https://a.example", "http://b.example:8080"],
+    publicUrl: "https://mail.example",
+  });
+});
+
+describe("a wrong setting is named with what is wrong about it:", () => {
+  test.each<[name: keyof typeof settings, value: string, fault: string]>([
+    ["PORT", "http", 'must be a whole number from 0 to 65535, not "http"'],
+    ["PORT", "65536", 'must be a whole number from 0 to 65535, not "65536"'],
+    ["PORT", "-1", 'must be a whole number from 0 to 65535, not "-1"'],
+    ["PORT", "40.5", 'must be a whole number from 0 to 65535, not "40.5"'],
+    ["PUBLIC_URL", "mail.example", 'must be an address that begins with https:// or http://, not "mail.example"'],
+    ["PUBLIC_URL", "ftp://mail.example", 'must be an address that begins with https:// or http://, not "ftp://mail.example"'],
+    ["PUBLIC_URL", "https://", 'must be an address that begins with https:// or http://, not "https://"'],
+    ["ALLOWED_ORIGINS", "https://a.example, b.example", 'must be an address that begins with https:// or http://, not "b.example"'],
+    ["DATABASE_POOL_SIZE", "0", 'must be a whole number from 1 to 100, not "0"'],
+    ["DEMO_PASSWORD", "short", "must have at least 15 characters"],
+    ["SECRET_KEY", "too short", "must hold at least 32 bytes in base64"],
+    ["SECRET_KEY", "long enough but a sentence that is not in base64 at all", "must hold at least 32 bytes in base64"],
+    ["ORGANISATION_DOMAINS", "insurer", 'must hold domain names, not "insurer"'],
+    ["ORGANISATION_DOMAINS", "insurer.example, https://x.example", 'must hold domain names, not "https://x.example"'],
+    ["ORGANISATION_DOMAINS", ",", "must name at least one"],
+    ["SESSION_IDLE_MINUTES", "0", 'must be a whole number from 1 to 43200, not "0"'],
+    ["SESSION_HOURS", "a day", 'must be a whole number from 1 to 8760, not "a day"'],
+    ["INTROSPECTION", "anybody", 'must be one of everyone, signed-in, nobody, not "anybody"'],
+    ["PARTS", "api,smtp", 'must be one of api, worker, not "smtp"'],
+    ["PARTS", " , ", "must name at least one"],
+    ["LOG_LEVEL", "loud", 'must be one of trace, debug, info, warn, error, silent, not "loud"'],
+  ])("%s=%s %s", (name, value, fault) => {
+    expect(faultsOf({ [name]: value })).toEqual([`${name} ${fault}`]);
+  });
+
+  test.each(["mysql://root:a-password@db/mailbox", "a-password", "postgres:/a-password"])("DATABASE_URL, but not what it holds: %s", (value) => {
+    expect(faultsOf({ ...production, DATABASE_URL: value })).toEqual(["DATABASE_URL must be an address that begins with postgres:// or postgresql://"]);
+  });
+
+  test("all of them together, one a line", () => {
+    const faults = faultsOf({ PORT: "x", SESSION_HOURS: "0", LOG_LEVEL: "loud", DEMO_PASSWORD: "short" });
+    expect(faults.map((fault) => fault.split(" ")[0]).toSorted()).toEqual(["DEMO_PASSWORD", "LOG_LEVEL", "PORT", "SESSION_HOURS"]);
+    expect(new ConfigError(faults).message).toBe(`4 settings are wrong:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+    expect(new ConfigError(faults.slice(0, 1)).message).toBe(faults[0]);
+  });
+});
+
+describe("production", () => {
+  test("is refused without what it must be told, with the whole list", () => {
+    expect(requiredInProduction).toEqual(Object.keys(production).filter((name) => name !== "NODE_ENV"));
+    expect(faultsOf({ NODE_ENV: "production" })).toEqual(requiredInProduction.map((name) => `${name} is missing: ${settings[name].about}`));
+    expect(faultsOf({ NODE_ENV: "production", PORT: "x" })).toHaveLength(requiredInProduction.length + 1);
+  });
+
+  test.each(requiredInProduction)("is refused without %s, or with nothing in it", (name) => {
+    const { [name]: _, ...others } = production;
+    expect(faultsOf(others)).toEqual([`${name} is missing: ${settings[name].about}`]);
+    expect(faultsOf({ ...production, [name]: " " })).toEqual([`${name} is missing: ${settings[name].about}`]);
+  });
+
+  test("is refused with a demo password, whatever it is, and without https", () => {
+    expect(faultsOf({ ...production, DEMO_PASSWORD: "a long enough password" })).toEqual(["DEMO_PASSWORD must not be set in production"]);
+    expect(faultsOf({ ...production, PUBLIC_URL: "http://mail.insurer.example" })).toEqual(["PUBLIC_URL must begin with https: in production"]);
+  });
+});
+
+test("the README's table of settings has each with its default and its meaning, and no other", () => {
+  const rows = readFileSync(path.join(root, "README.md"), "utf8").matchAll(/^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$/gm);
+  const described = [...rows].map(([, name, fallback = "", about]) => ({ name, default: fallback, about }));
+  expect(described).toEqual(Object.entries(settings).map(([name, { default: fallback, about }]) => ({ name, default: fallback, about })));
+});
+
+describe("the server's process", () => {
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), "secure-mailbox-start-"));
+    await writeFile(path.join(directory, "file"), "");
+  });
+
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  test("ends with one clear line for each thing that is wrong with its settings, its folder or its address", async () => {
+    const [settings, folder, host] = await Promise.all([
+      ended(start({ ...production, PORT: "http", DATABASE_URL: "mysql://mailbox:a-password@db/mailbox" })),
+      ended(start({ PORT: "0", DATA_DIR: path.join(directory, "file", "below") })),
+      ended(start({ PORT: "0", DATA_DIR: path.join(directory, "data"), HOST: "192.0.2.1" })),
+    ]);
+    expect(settings).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: [
+        "2 settings are wrong:",
+        '  PORT must be a whole number from 0 to 65535, not "http"',
+        "  DATABASE_URL must be an address that begins with postgres:// or postgresql://\n",
+      ].join("\n"),
+    });
+    expect(folder).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(/^DATA_DIR \S+file\/below\S* is not writable: [^\n]+\n$/) });
+    expect(host).toEqual({ code: 1, stdout: "", stderr: "HOST 192.0.2.1 is no address of this machine (EADDRNOTAVAIL).\n" });
+  }, 120_000);
+
+  test("ends at a signal even while it starts, say behind another node that migrates", async () => {
+    const database = await createDatabase();
+    const other = new Postgres({ connectionString: database.url });
+    await other.connect();
+    await other.query("begin; lock table migrations");
+    const server = start({ ...production, PORT: "0", DATA_DIR: path.join(directory, "data"), DATABASE_URL: database.url });
+    try {
+      const waiting = "select from pg_locks l join pg_database d on d.oid = l.database where d.datname = current_database() and not l.granted";
+      await eventually(async () => expect((await other.query(waiting)).rowCount).toBe(1), 60_000);
+      server.kill("SIGTERM");
+      expect(await ended(server)).toEqual({ code: 0, stdout: "", stderr: "" });
+    } finally {
+      server.kill("SIGKILL");
+      await other.end();
+      await database.drop();
+    }
+  }, 120_000);
+});
+
+function faultsOf(environment: Environment): readonly string[] {
+  try {
+    readConfig(environment);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults;
+    throw error;
+  }
+}
+
+/** Starts the server with these settings alone. */
+function start(environment: Environment): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn(process.execPath, ["--import", "tsx", "src/main.ts"], {
+    cwd: root,
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+async function ended(server: ChildProcessByStdio<null, Readable, Readable>): Promise<{ code: unknown; stdout: string; stderr: string }> {
+  const [[code], stdout, stderr] = await Promise.all([once(server, "exit"), text(server.stdout), text(server.stderr)]);
+  return { code, stdout, stderr };
+}
