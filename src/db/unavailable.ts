@@ -20,7 +20,7 @@ const connectionCodes = new Set([
   "53400",
 ]);
 const connectionWords =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|timeout expired|Client has encountered a connection error|not queryable|pool after calling end/i;
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|timeout expired|Client has encountered a connection error|not queryable|pool after calling end|Query runner already released|Transaction is not started/i;
 
 /** True when an error says that PostgreSQL is away, not that we asked something wrong (classes 08, 57P and sockets). */
 export function isDatabaseAway(error: unknown): boolean {
