@@ -160,6 +160,29 @@ describe("somebody who is not signed in", () => {
   });
 });
 
+describe("the schema can be looked at", () => {
+  const query = "{ __schema { queryType { name } } }";
+  const granted = { status: 200, data: { __schema: { queryType: { name: "Query" } } } };
+  const anonymous = { status: 401, errors: [{ extensions: { code: "UNAUTHENTICATED" } }] };
+  const disabled = { status: 400, errors: expect.arrayContaining([expect.objectContaining({ extensions: { code: "GRAPHQL_VALIDATION_FAILED" } })]) };
+
+  test.each([
+    ["everyone", granted, granted],
+    ["signed-in", anonymous, granted],
+    ["nobody", anonymous, disabled],
+  ] as const)("by %s", async (introspection, toNobody, toOlga) => {
+    const other = await startTestApp({ beside: app, config: { introspection } });
+    try {
+      expect(await new Client(other.url).send(query)).toMatchObject(toNobody);
+      expect(await new Client(other.url, olga.client.token).send(query)).toMatchObject(toOlga);
+      expect(await new Client(other.url, olga.client.token).send("{ __typename }")).toMatchObject({ data: { __typename: "Query" } });
+      expect(await new Client(other.url).send("{ limits { maxIds } __schema { queryType { name } } }")).toMatchObject(anonymous);
+    } finally {
+      await other.close();
+    }
+  });
+});
+
 describe("a stranger", () => {
   test.each(overHttp.filter(({ field }) => idsOf(field).length > 0))(
     "gets from $name the same for somebody else's id as for one that never was; its owner gets what she asks for",

@@ -105,6 +105,7 @@ describe("a form", () => {
     ["with a map that says the same thousands of times", mapped({ 0: Array.from({ length: 3000 }, () => "variables.file") }), TAKEN],
     ["with a file that is not on the map", `${start}${file("1", "A file.")}${END}`, problem("INVALID_INPUT")],
     ["with a second file", `${start}${file("0", "A file.")}${file("1", "Another.")}${END}`, problem("INVALID_INPUT")],
+    ["with a second file after a long one", `${start}${file("0", "x".repeat(MB / 2))}${file("1", "Another.")}${END}`, problem("INVALID_INPUT")],
     ["with its file twice", `${start}${file("0", "A file.")}${file("0", "Another.")}${END}`, problem("INVALID_INPUT")],
     ["of ten thousand files", `${start}${times(10_000, (n) => file(`${n}`, "x"))}${END}`, problem("INVALID_INPUT")],
     ["of ten thousand files that are not on the map", `${start}${times(10_000, (n) => file(`f${n}`, "x"))}${END}`, problem("INVALID_INPUT")],
