@@ -29,6 +29,8 @@ export interface Viewer {
   readonly sessionId: string;
   /** Employees and administrators write to anyone; everybody else to employees and teams only. */
   readonly isEmployee: boolean;
+  /** An employee who also runs the system. */
+  readonly isAdministrator: boolean;
 }
 
 /** What differs between an HTTP request, a socket event and a job. */
@@ -72,6 +74,12 @@ export function createCtx(services: Services, caller: Partial<Caller> = {}): Ctx
 /** The context of a signed-in viewer; refuses everybody else. */
 export function signedIn(ctx: Ctx): ViewerCtx {
   return hasViewer(ctx) ? ctx : refuse(ProblemCode.UNAUTHENTICATED, "Sign in first.");
+}
+
+/** The context of a signed-in administrator; refuses everybody else. */
+export function asAdministrator(ctx: Ctx): ViewerCtx {
+  const viewerCtx = signedIn(ctx);
+  return viewerCtx.viewer.isAdministrator ? viewerCtx : refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
 }
 
 function hasViewer(ctx: Ctx): ctx is ViewerCtx {

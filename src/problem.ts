@@ -4,6 +4,7 @@ import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
 export enum ProblemCode {
   UNAUTHENTICATED = "UNAUTHENTICATED",
   INVALID_CREDENTIALS = "INVALID_CREDENTIALS",
+  FORBIDDEN = "FORBIDDEN",
   NOT_FOUND = "NOT_FOUND",
   INVALID_INPUT = "INVALID_INPUT",
   INVALID_ADDRESS = "INVALID_ADDRESS",
@@ -25,6 +26,7 @@ registerEnumType(ProblemCode, {
   valuesConfig: {
     UNAUTHENTICATED: { description: "Nobody is signed in, or the session has ended. Sign in, then try again." },
     INVALID_CREDENTIALS: { description: "User ID and password do not match. Says nothing about which of them is wrong." },
+    FORBIDDEN: { description: "Your role does not include this; the sentence says whose does." },
     NOT_FOUND: { description: "There is nothing with this id for you. What belongs to others, has expired or never existed gives the same answer." },
     INVALID_INPUT: { description: "A value does not have the form it must have; `field` names it." },
     INVALID_ADDRESS: { description: "One or more addresses cannot receive mail as written; `addresses` names them." },

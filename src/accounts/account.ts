@@ -32,6 +32,11 @@ export function isEmployeeKind(kind: AccountKind): boolean {
   return kind === AccountKind.EMPLOYEE || kind === AccountKind.ADMINISTRATOR;
 }
 
+/** What an account of this kind may be more than an external person. */
+export function rolesOf(kind: AccountKind): { isEmployee: boolean; isAdministrator: boolean } {
+  return { isEmployee: isEmployeeKind(kind), isAdministrator: kind === AccountKind.ADMINISTRATOR };
+}
+
 /** Somebody who can sign in. */
 @Entity("accounts")
 @ObjectType({ implements: Node, description: "Somebody who can sign in. Only its owner can see it." })

@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { before, MINUTE } from "../clock.ts";
 import type { Ctx, Services, Viewer } from "../context.ts";
 import { statement } from "../db/database.ts";
-import { Account, type AccountKind, isEmployeeKind } from "./account.ts";
+import { Account, type AccountKind, rolesOf } from "./account.ts";
 import { verifyPassword } from "./password.ts";
 import { type LiveSession, RecentSessions } from "./recent-sessions.ts";
 
@@ -81,7 +81,7 @@ async function checkToken(ctx: Ctx, token: string): Promise<LiveSession | null> 
   if (session === undefined) return null;
   const touched = needsTouch(ctx, session);
   if (touched) await db.run(touchSession, [session.id, now]);
-  const viewer = { accountId: session.accountId, sessionId: session.id, isEmployee: isEmployeeKind(session.kind) };
+  const viewer = { accountId: session.accountId, sessionId: session.id, ...rolesOf(session.kind) };
   return { viewer, expiresAt: session.expiresAt, lastUsedAt: touched ? now : session.lastUsedAt };
 }
 

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { In } from "typeorm";
-import { Account, isEmployeeKind } from "../accounts/account.ts";
+import { Account, rolesOf } from "../accounts/account.ts";
 import { createAccount } from "../accounts/create-account.ts";
 import { hashPassword, verifyPassword } from "../accounts/password.ts";
 import { uploadAttachment } from "../attachments/upload-attachment.ts";
@@ -74,7 +74,7 @@ async function keepPassword(ctx: Ctx, password: string): Promise<void> {
 function asPerson(ctx: Ctx, { account }: Person, ago: number): ViewerCtx {
   const at = before(ctx.clock.now(), ago);
   const clock: Clock = { now: () => at };
-  return signedIn({ ...ctx, clock, viewer: { accountId: account.uuid, sessionId: "", isEmployee: isEmployeeKind(account.kind) } });
+  return signedIn({ ...ctx, clock, viewer: { accountId: account.uuid, sessionId: "", ...rolesOf(account.kind) } });
 }
 
 async function play(

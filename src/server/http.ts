@@ -185,6 +185,7 @@ function cookieSetter(reply: FastifyReply, { config }: Services): Ctx["setSessio
 
 const statusOf: Partial<Record<ProblemCode, number>> = {
   [ProblemCode.UNAUTHENTICATED]: 401,
+  [ProblemCode.FORBIDDEN]: 403,
   [ProblemCode.NOT_FOUND]: 404,
   [ProblemCode.UNAVAILABLE]: 503,
   [ProblemCode.THROTTLED]: 429,
