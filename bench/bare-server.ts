@@ -11,8 +11,9 @@ import { feedCursor } from "../src/mailboxes/mailbox.ts";
 import type { CopyHeader } from "../src/messages/copy.ts";
 import { priorities } from "../src/messages/message.ts";
 import { createKeyedHash } from "../src/vault/keyed-hash.ts";
-import { open } from "../src/vault/seal.ts";
+import type { Opener } from "../src/vault/seal.ts";
 import { ownCpu, serve } from "./child.ts";
+import { openDataKeys } from "./keys.ts";
 import type { ServerOptions } from "./our-server.ts";
 import { SECRET_KEY } from "./world.ts";
 
@@ -23,6 +24,7 @@ export const commands = {
     const options = "-c timezone=UTC -c plan_cache_mode=force_generic_plan";
     const pool = new Pool({ connectionString: databaseUrl, max: 4, options, types: { getTypeParser } });
     const keyedHash = createKeyedHash(SECRET_KEY);
+    const dataKeys = await openDataKeys(databaseUrl, { now: () => new Date(Date.now() + clockOffset) });
     const answer = async (request: IncomingMessage): Promise<string | null> => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk);
@@ -40,7 +42,8 @@ export const commands = {
           variables.first + 1,
         ],
       });
-      return rows[0] === undefined ? null : pageOf(rows[0], rows, variables.first);
+      const opener = await dataKeys.forSealed(rows.map(({ header }) => header));
+      return rows[0] === undefined ? null : pageOf(rows[0], rows, variables.first, opener);
     };
     const server = createServer((request, response) => {
       answer(request).then(
@@ -80,9 +83,9 @@ interface Row {
   readonly header: Buffer;
 }
 
-function pageOf(mailbox: Row, rows: Row[], first: number): string {
+function pageOf(mailbox: Row, rows: Row[], first: number, opener: Opener): string {
   const edges = rows.slice(0, first).map((row) => {
-    const { subject, preview, from } = open<CopyHeader>({ id: row.messageId, field: "header" }, row.header);
+    const { subject, preview, from } = opener.open<CopyHeader>({ id: row.messageId, field: "header" }, row.header);
     return {
       cursor: encodeCursor("message", row.id),
       node: {

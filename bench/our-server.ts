@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import type * as AppModule from "../src/app.ts";
 import type * as ConfigModule from "../src/config.ts";
 import { monotonic, ownCpu, serve } from "./child.ts";
+import { masterKeys } from "./keys.ts";
 import { SECRET_KEY } from "./world.ts";
 
 /** How a server is started. */
@@ -30,7 +30,7 @@ export const commands = {
       HOST: "127.0.0.1",
       PORT: String(port),
       PUBLIC_URL: "https://mail.insurer.example",
-      DATA_DIR: path.join(tmpdir(), "secure-mailbox-bench"),
+      DATA_DIR: path.dirname(masterKeys),
       DATABASE_URL: databaseUrl,
       SECRET_KEY: newSecretKey(),
       ORGANISATION_NAME: "Example Health",

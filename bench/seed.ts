@@ -1,13 +1,14 @@
 import { Client } from "pg";
 import { AccountKind } from "../src/accounts/account.ts";
-import { after, before, DAY } from "../src/clock.ts";
+import { after, before, DAY, dayOf } from "../src/clock.ts";
 import { newId } from "../src/ids.ts";
 import { HolderRole } from "../src/mailboxes/mailbox-holder.ts";
 import { MailboxKind } from "../src/mailboxes/mailbox.ts";
 import type { CopyHeader } from "../src/messages/copy.ts";
 import { previewOf } from "../src/messages/message-body.ts";
 import { expiryOf } from "../src/messages/message.ts";
-import { seal } from "../src/vault/seal.ts";
+import type { DataKey } from "../src/vault/seal.ts";
+import { openDataKeys } from "./keys.ts";
 import { chance, prose } from "./prose.ts";
 import { accountKey, addressOf, heldByClerk, isEmployee, mailboxKey, type Size } from "./world.ts";
 
@@ -21,16 +22,19 @@ const OLDEST_DAYS = 179;
  */
 export async function seed(url: string, { messages, mailboxes }: Size, now: Date, tell: (line: string) => void): Promise<void> {
   const client = await connect(url);
+  const dataKeys = await openDataKeys(url, { now: () => now });
   const writers = await Promise.all(Array.from({ length: WRITERS }, () => connect(url)));
   try {
-    await openMailboxes(client, mailboxes, now);
+    await openMailboxes(client, await dataKeys.directory(), mailboxes, now);
     const keys = await takeKeysOff(client);
+    const days = await Promise.all(Array.from({ length: OLDEST_DAYS + 1 }, (_, n) => dataKeys.ofDay(before(now, n * DAY))));
+    const keyOfDay = new Map(days.map((key) => [key.id, key]));
     const batches = Array.from({ length: Math.ceil(messages / BATCH) }, (_, n) => n);
     const began = performance.now();
     const write = async (writer: Client): Promise<void> => {
       for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
         const first = batch * BATCH;
-        await writer.query({ name: "batch", text: insertBatch, values: columnsOf(first, Math.min(first + BATCH, messages), { messages, mailboxes }, now) });
+        await writer.query({ name: "batch", text: insertBatch, values: columnsOf(first, Math.min(first + BATCH, messages), { messages, mailboxes }, keyOfDay, now) });
         if (batch % 20 === 19) tell(`${(first + BATCH).toLocaleString("en")} messages after ${seconds(began)} s`);
       }
     };
@@ -43,7 +47,7 @@ export async function seed(url: string, { messages, mailboxes }: Size, now: Date
     await client.query("checkpoint");
     tell(`done after ${seconds(began)} s`);
   } finally {
-    await Promise.all([client, ...writers].map((connection) => connection.end()));
+    await Promise.all([dataKeys.close(), ...[client, ...writers].map((connection) => connection.end())]);
   }
 }
 
@@ -57,22 +61,24 @@ async function connect(connectionString: string): Promise<Client> {
   return client;
 }
 
-async function openMailboxes(client: Client, mailboxes: number, now: Date): Promise<void> {
+async function openMailboxes(client: Client, directory: DataKey, mailboxes: number, now: Date): Promise<void> {
   const everybody = Array.from({ length: mailboxes + 1 }, (_, n) => n);
+  const nameFor = (id: string, n: number): Buffer => directory.seal({ id, field: "name" }, `Person ${addressOf(n)}`);
   await client.query(
-    `insert into accounts (id, user_id, password_hash, kind, display_name, address, created_at)
-     select id, address, 'none: nobody signs in here', kind, 'Person ' || address, address, $4 from unnest($1::uuid[], $2::text[], $3::text[]) as a (id, address, kind)`,
+    `insert into accounts (id, user_id, password_hash, kind, name, address, created_at)
+     select id, address, 'none: nobody signs in here', kind, name, address, $5 from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) as a (id, address, kind, name)`,
     [
       everybody.map(accountKey),
       everybody.map(addressOf),
       everybody.map((n) => (n === mailboxes || isEmployee(n) ? AccountKind.EMPLOYEE : AccountKind.MEMBER)),
+      everybody.map((n) => nameFor(accountKey(n), n)),
       before(now, OLDEST_DAYS * DAY),
     ],
   );
   await client.query(
-    `insert into mailboxes (id, address, kind, display_name, created_at)
-     select id, address, $3, 'Person ' || address, $4 from unnest($1::uuid[], $2::text[]) as m (id, address)`,
-    [everybody.map(mailboxKey), everybody.map(addressOf), MailboxKind.PERSON, before(now, OLDEST_DAYS * DAY)],
+    `insert into mailboxes (id, address, kind, name, created_at)
+     select id, address, $4, name, $5 from unnest($1::uuid[], $2::text[], $3::bytea[]) as m (id, address, name)`,
+    [everybody.map(mailboxKey), everybody.map(addressOf), everybody.map((n) => nameFor(mailboxKey(n), n)), MailboxKind.PERSON, before(now, OLDEST_DAYS * DAY)],
   );
   const held = heldByClerk({ messages: 0, mailboxes });
   await client.query(
@@ -108,13 +114,15 @@ async function takeKeysOff(client: Client): Promise<string[]> {
 }
 
 /** The messages from one number up to another, oldest first, as columns of `insertBatch`. Files are only counted: a list row shows no more of them. */
-function columnsOf(from: number, to: number, { messages, mailboxes }: Size, now: Date): unknown[][] {
+function columnsOf(from: number, to: number, { messages, mailboxes }: Size, keyOfDay: ReadonlyMap<string, DataKey>, now: Date): unknown[][] {
   const random = chance(from);
   const oldest = before(now, OLDEST_DAYS * DAY);
   const rows = Array.from({ length: to - from }, (_, n) => {
     const age = (from + n) / messages;
     const sentAt = after(oldest, Math.floor(age * OLDEST_DAYS * DAY));
     const id = newId(sentAt);
+    const key = keyOfDay.get(`day/${dayOf(sentAt)}`);
+    if (key === undefined) throw new Error("A day has no key");
     const sender = random(mailboxes);
     const receiver = (sender + 1 + random(mailboxes - 1)) % mailboxes;
     const text = prose(random, 40 + random(100));
@@ -134,7 +142,7 @@ function columnsOf(from: number, to: number, { messages, mailboxes }: Size, now:
       random(10) === 0 ? 2 + random(2) : 1,
       sentAt,
       expiryOf(sentAt),
-      seal({ id, field: "body" }, body),
+      key.seal({ id, field: "body" }, body),
       addressOf(receiver),
       mailboxKey(receiver),
       newId(sentAt),
@@ -142,7 +150,7 @@ function columnsOf(from: number, to: number, { messages, mailboxes }: Size, now:
       isRead ? after(sentAt, random(DAY)) : null,
       random(30) === 0 ? sentAt : null,
       random(6) === 0 ? 1 + random(3) : 0,
-      seal({ id, field: "header" }, header),
+      key.seal({ id, field: "header" }, header),
     ];
   });
   return (rows[0] ?? []).map((_, column) => rows.map((row) => row[column]));

@@ -1,5 +1,5 @@
 import { expiryOf } from "../src/messages/message.ts";
-import { seal } from "../src/vault/seal.ts";
+import type { DataKey } from "../src/vault/seal.ts";
 import { accountKey, CLERK_HOLDS, mailboxKey, type Size } from "./world.ts";
 
 /** What varies from one transaction to the next: numbers of mailboxes, and one that makes fresh ids. */
@@ -9,7 +9,7 @@ export const VARIABLES = ["sender", "receiver", "n"] as const;
  * What a send writes, as the server writes it: claim the idempotency key; message, recipient and two copies; lock both
  * mailboxes and append two events; keep the result. The server's reads between them are left out. Variables are `:name`.
  */
-export function writesOfSend({ mailboxes }: Size, sentAt: Date, subject: string, text: string): string[] {
+export function writesOfSend({ mailboxes }: Size, sentAt: Date, key: DataKey, subject: string, text: string): string[] {
   const at = `to_timestamp(${sentAt.getTime() / 1000})`;
   const hex = sentAt.getTime().toString(16).padStart(12, "0");
   const numbered = (key: string, name: string): string => `('${key.slice(0, 24)}' || lpad(to_hex(:${name}::bigint), 12, '0'))::uuid`;
@@ -17,7 +17,7 @@ export function writesOfSend({ mailboxes }: Size, sentAt: Date, subject: string,
   const [message, thread, sentCopy, inboxCopy, sentEvent, receivedEvent] = [id(1), id(2), id(3), id(4), id(5), id(6)];
   const [sender, receiver] = [numbered(mailboxKey(0), "sender"), numbered(mailboxKey(0), "receiver")];
   const clerk = `'${accountKey(mailboxes)}'::uuid`;
-  const bytes = (value: object, field: "header" | "body"): string => `'\\x${seal({ id: "", field }, value).toString("hex")}'::bytea`;
+  const bytes = (value: object, field: "header" | "body"): string => `'\\x${key.seal({ id: mailboxKey(0), field }, value).toString("hex")}'::bytea`;
   const header = bytes(
     { subject, preview: text.slice(0, 140), from: { displayName: "Person employee-1@insurer.example", address: "employee-1@insurer.example" } },
     "header",

@@ -13,6 +13,7 @@ import type { commands as OurServer } from "./our-server.ts";
 import type { commands as PgRunner } from "./pg-runner.ts";
 import { chance, prose } from "./prose.ts";
 import { median, shown, table } from "./report.ts";
+import { openDataKeys } from "./keys.ts";
 import { pgbenchScript, writesOfSend } from "./send-script.ts";
 import type { Settings } from "./settings.ts";
 import { addressOf, heldByClerk, mailboxId, tokenOf } from "./world.ts";
@@ -54,7 +55,10 @@ export async function measureSends(database: Database, { size, seconds, rounds }
       };
       return { token, body: JSON.stringify({ query, variables: { input } }) };
     });
-    const writes = writesOfSend(size, after(new Date(), database.server.clockOffset), subject, text);
+    const sentAt = after(new Date(), database.server.clockOffset);
+    const dataKeys = await openDataKeys(database.url, { now: () => sentAt });
+    const writes = writesOfSend(size, sentAt, await dataKeys.ofDay(sentAt), subject, text);
+    await dataKeys.close();
     const script = path.join(folder, "send.sql");
     await writeFile(script, pgbenchScript(size, writes));
 

@@ -13,6 +13,8 @@ import { createLog } from "./log.ts";
 import { createSchema } from "./schema.ts";
 import { createHttp } from "./server/http.ts";
 import { LocalBlobStore } from "./vault/blob-store.ts";
+import { DataKeys } from "./vault/data-keys.ts";
+import { FileKeyring } from "./vault/file-keyring.ts";
 import { createKeyedHash } from "./vault/keyed-hash.ts";
 import { localSecretKey } from "./vault/local-secret-key.ts";
 import { startWorker } from "./worker.ts";
@@ -44,12 +46,15 @@ export async function startApp(config: Config, { clock = systemClock, log = crea
     await blobs.prepare();
     const keyedHash = createKeyedHash(config.secretKey ?? (await localSecretKey(config.dataDir)));
     await migrate(databaseUrl);
+    const keyring = await FileKeyring.open(path.join(config.dataDir, "master-keys"));
+    const dataKeys = new DataKeys(databaseUrl, keyring, clock);
+    closing.push(() => dataKeys.close());
 
     const dataSource = await createDataSource({ url: databaseUrl, poolSize: config.databasePoolSize }).initialize();
     closing.push(() => dataSource.destroy());
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);
     const relay = new Relay(dataSource, log);
-    const services: Services = { config, dataSource, bus, relay, blobs, keyedHash, clock, log };
+    const services: Services = { config, dataSource, bus, relay, blobs, dataKeys, keyedHash, clock, log };
     await bus.open();
     closing.push(() => bus.close());
     relay.open();

@@ -44,3 +44,13 @@ export function before(instant: Date, milliseconds: number): Date {
 export function after(instant: Date, milliseconds: number): Date {
   return new Date(instant.getTime() + milliseconds);
 }
+
+/** The UTC day of an instant, as `2026-03-02`. */
+export function dayOf(instant: Date): string {
+  return instant.toISOString().slice(0, 10);
+}
+
+/** The UTC day of an instant, in days since 1970-01-01. */
+export function dayNumber(instant: Date): number {
+  return Math.floor(instant.getTime() / DAY);
+}

@@ -9,6 +9,7 @@ import type { Bus, Topic } from "./ledger/bus.ts";
 import type { Relay } from "./ledger/relay.ts";
 import { ProblemCode, refuse } from "./problem.ts";
 import type { BlobStore } from "./vault/blob-store.ts";
+import type { DataKeys } from "./vault/data-keys.ts";
 import type { KeyedHash } from "./vault/keyed-hash.ts";
 
 /** What lives as long as the process and every request shares. */
@@ -18,6 +19,7 @@ export interface Services {
   readonly bus: Bus;
   readonly relay: Relay;
   readonly blobs: BlobStore;
+  readonly dataKeys: DataKeys;
   readonly keyedHash: KeyedHash;
   readonly clock: Clock;
   readonly log: Logger;

@@ -155,6 +155,8 @@ export type Priority =
 export type ProblemCode =
   /** An attachment id is unknown, still uploading, or already on another message; upload the file again. */
   | 'ATTACHMENT_NOT_READY'
+  /** Your role does not include this; the sentence says whose does. */
+  | 'FORBIDDEN'
   /** The idempotency key was used within the last 24 hours with other input. Use a new key for a new message. */
   | 'IDEMPOTENCY_CONFLICT'
   /** One or more addresses cannot receive mail as written; `addresses` names them. */

@@ -3,6 +3,7 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
 import { Loader } from "../context.ts";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
+import type { DataKey } from "../vault/seal.ts";
 
 /** What somebody is to the organisation. */
 export enum AccountKind {
@@ -59,9 +60,17 @@ export class Account extends Node {
   @Field(() => AccountKind, { description: "What this person is to the organisation." })
   kind!: AccountKind;
 
-  @Column("text", { name: "display_name" })
+  /** The sealed display name. */
+  @Column("bytea")
+  name!: Buffer;
+
+  /** Opens the name. */
+  directory!: DataKey;
+
   @Field(() => String, { description: "The name others see." })
-  displayName!: string;
+  get displayName(): string {
+    return this.directory.open<string>({ id: this.uuid, field: "name" }, this.name);
+  }
 
   @Column("text")
   @Field(() => String, { description: "The e-mail address of this person's own mailbox." })
@@ -81,6 +90,7 @@ export class Account extends Node {
 /** Accounts by their key; undefined where there is none. */
 export const accountByKey = new Loader<string, Account | undefined>(async (ctx, keys) => {
   const accounts = await ctx.db.manager.createQueryBuilder(Account, "account").where("account.uuid in (:...keys)", { keys }).getMany();
-  const found = new Map(accounts.map((account) => [account.uuid, account]));
+  const directory = await ctx.dataKeys.directory();
+  const found = new Map(accounts.map((account) => [account.uuid, Object.assign(account, { directory })]));
   return keys.map((key) => found.get(key));
 });

@@ -63,7 +63,7 @@ async function checkPassword(ctx: Ctx, userId: string, password: string): Promis
   const known = !userId.includes("\0"); // Which PostgreSQL cannot even be asked for
   const account = known ? await ctx.db.manager.findOneBy(Account, { userId: userId.trim().toLowerCase() }) : null;
   const matches = await verifyPassword(account?.passwordHash ?? null, password);
-  return matches && account !== null && account.disabledAt === null ? account : null;
+  return matches && account !== null && account.disabledAt === null ? Object.assign(account, { directory: await ctx.dataKeys.directory() }) : null;
 }
 
 function tokenStrategy(ctx: Ctx, token: string): Strategy {

@@ -15,12 +15,15 @@ export interface NewAccount {
 /** Makes an account. Its mailbox is a matter of its own. */
 export async function createAccount(ctx: Ctx, { userId, password, kind, displayName, address }: NewAccount): Promise<Account> {
   const now = ctx.clock.now();
+  const uuid = newId(now);
+  const directory = await ctx.dataKeys.directory();
   const account = Object.assign(new Account(), {
-    uuid: newId(now),
+    uuid,
     userId: userId.toLowerCase(),
     passwordHash: await hashPassword(password),
     kind,
-    displayName,
+    name: directory.seal({ id: uuid, field: "name" }, displayName),
+    directory,
     address,
     createdAt: now,
     lastSignedInAt: null,

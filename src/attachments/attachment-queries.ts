@@ -8,9 +8,10 @@ export type AttachmentRow = Pick<Attachment, "uuid" | "blobId" | "uploadedBy" | 
 export const attachmentColumns = (table: string): string =>
   `${table}.id as uuid, ${table}.blob_id as "blobId", ${table}.uploaded_by as "uploadedBy", ${table}.message_id as "messageId", ${table}.draft_id as "draftId", ${table}.position, ${table}.size, ${table}.header`;
 
-/** Makes an Attachment of a row. */
-export function toAttachment(row: AttachmentRow): Attachment {
-  return Object.assign(new Attachment(), row);
+/** Makes attachments of rows, with the keys to read them. */
+export async function toAttachments(ctx: Ctx, rows: readonly AttachmentRow[]): Promise<Attachment[]> {
+  const opener = await ctx.dataKeys.forSealed(rows.map(({ header }) => header));
+  return rows.map((row) => Object.assign(new Attachment(), row, { opener }));
 }
 
 /** The files on each of these messages, in order. Ask only for messages that the viewer has a copy of. */
@@ -26,13 +27,14 @@ export const attachmentsOfDraft = new Loader<string, Attachment[]>((ctx, ids) =>
 export async function findReadableAttachment(ctx: ViewerCtx, id: string): Promise<{ attachment: Attachment; mailboxId: string | null } | undefined> {
   const [row] = await ctx.db.run(readableById, [id, ctx.viewer.accountId, ctx.clock.now()]);
   if (row === undefined) return undefined;
-  const { mailboxId, ...attachment } = row;
-  return { attachment: toAttachment(attachment), mailboxId };
+  const { mailboxId, ...columns } = row;
+  const [attachment] = await toAttachments(ctx, [columns]);
+  return attachment && { attachment, mailboxId };
 }
 
 async function grouped(ctx: Ctx, by: Statement<AttachmentRow>, ids: readonly string[], key: "messageId" | "draftId"): Promise<Attachment[][]> {
   const groups = new Map<string | null, Attachment[]>(ids.map((id) => [id, []]));
-  for (const row of await ctx.db.run(by, [ids])) groups.get(row[key])?.push(toAttachment(row));
+  for (const attachment of await toAttachments(ctx, await ctx.db.run(by, [ids]))) groups.get(attachment[key])?.push(attachment);
   return ids.map((id) => groups.get(id) ?? []);
 }
 

@@ -2,12 +2,15 @@ import { Field, Float, ObjectType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
-import { open } from "../vault/seal.ts";
+import type { Opener } from "../vault/seal.ts";
+import type { SealedBlob } from "../vault/sealed-blob.ts";
 
 /** What is sealed about a file. */
 export interface FileHeader {
   readonly fileName: string;
   readonly mediaType: string;
+  /** The key of its bytes, in base64. */
+  readonly key: string;
 }
 
 /** A file on a draft or a message, or waiting for one. */
@@ -66,10 +69,17 @@ export class Attachment extends Node {
     return `/attachments/${this.id}`;
   }
 
+  /** What it takes to read its bytes. */
+  get blob(): SealedBlob {
+    return { blobId: this.blobId, key: Buffer.from(this.file.key, "base64"), size: this.size };
+  }
+
+  /** Has the key of its header. */
+  opener!: Opener;
   #file: FileHeader | undefined;
 
   private get file(): FileHeader {
     if (this.header === null) throw new Error("An attachment is shown only once it is stored");
-    return (this.#file ??= open<FileHeader>({ id: this.blobId, field: "file" }, this.header));
+    return (this.#file ??= this.opener.open<FileHeader>({ id: this.uuid, field: "file" }, this.header));
   }
 }

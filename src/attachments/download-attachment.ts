@@ -5,6 +5,7 @@ import type { ViewerCtx } from "../context.ts";
 import { decodeId } from "../graphql/node-id.ts";
 import { record } from "../ledger/record.ts";
 import { notFound } from "../problem.ts";
+import { readBlob } from "../vault/sealed-blob.ts";
 import { findReadableAttachment } from "./attachment-queries.ts";
 
 /** An answer to a download: 200 whole, 206 a part, 416 a part that does not exist. */
@@ -21,7 +22,7 @@ export interface Download {
 export async function downloadAttachment(ctx: ViewerCtx, id: string, range: string | undefined, wantsBytes: boolean): Promise<Download> {
   const found = (await findReadableAttachment(ctx, decodeId("Attachment", id))) ?? notFound("id");
   const { attachment, mailboxId } = found;
-  const { size, fileName, mediaType, blobId } = attachment;
+  const { size, fileName, mediaType } = attachment;
   const headers = {
     "accept-ranges": "bytes",
     "cache-control": "private, no-store",
@@ -40,7 +41,7 @@ export async function downloadAttachment(ctx: ViewerCtx, id: string, range: stri
       ...(attachment.messageId === null ? {} : { messageId: attachment.messageId }),
     });
   const [part] = typeof ranges === "object" && ranges.type === "bytes" && ranges.length === 1 ? ranges : [];
-  const bytes = wantsBytes ? ctx.blobs.get(blobId, part) : null;
+  const bytes = wantsBytes ? readBlob(ctx.blobs, attachment.blob, part) : null;
   if (part === undefined) return { status: 200, headers: { ...headers, "content-length": String(size) }, bytes };
   const { start, end } = part;
   return { status: 206, headers: { ...headers, "content-length": String(end - start + 1), "content-range": `bytes ${start}-${end}/${size}` }, bytes };

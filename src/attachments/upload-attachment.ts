@@ -4,7 +4,7 @@ import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { record } from "../ledger/record.ts";
 import { ProblemCode, Refusal, refuse, withinLimit } from "../problem.ts";
-import { seal } from "../vault/seal.ts";
+import { newBlobKey, storeBlob } from "../vault/sealed-blob.ts";
 import { Attachment, type FileHeader } from "./attachment.ts";
 import { cleanFileName, DETECTION_BYTES, detectMediaType } from "./file-name.ts";
 
@@ -20,7 +20,7 @@ export interface IncomingFile {
  * it is coming before the first byte is stored, so that whatever a crash leaves behind is found and removed.
  */
 export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Promise<Attachment> {
-  const { blobs, clock, config, viewer } = ctx;
+  const { blobs, clock, config, dataKeys, viewer } = ctx;
   const createdAt = clock.now();
   const attachment = new Attachment();
   Object.assign(attachment, {
@@ -40,11 +40,17 @@ export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Prom
   }
   try {
     const start = new StartOf(file.bytes);
-    attachment.size = await blobs.put(attachment.blobId, start.watched());
+    const blobKey = newBlobKey();
+    attachment.size = await storeBlob(blobs, attachment.blobId, blobKey, start.watched());
     if (file.isCut()) tooLarge(config.limits.maxAttachmentBytes);
-    const header: FileHeader = { fileName: cleanFileName(file.fileName), mediaType: await detectMediaType(start.bytes()) };
-    attachment.header = seal({ id: attachment.blobId, field: "file" }, header);
+    const header: FileHeader = {
+      fileName: cleanFileName(file.fileName),
+      mediaType: await detectMediaType(start.bytes()),
+      key: blobKey.toString("base64"),
+    };
     attachment.storedAt = clock.now();
+    attachment.header = (await dataKeys.ofDay(attachment.storedAt)).seal({ id: attachment.uuid, field: "file" }, header);
+    attachment.opener = await dataKeys.forSealed([attachment.header]);
     await inTransaction(ctx, async (ctx) => {
       const { uuid, size, storedAt } = attachment;
       const stored = await ctx.db.run(finishUpload, [uuid, size, attachment.header, storedAt]);

@@ -3,6 +3,7 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
 import { encodeCursor } from "../graphql/connection.ts";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
+import type { DataKey } from "../vault/seal.ts";
 import { HolderRole } from "./mailbox-holder.ts";
 
 /** What kind of address a mailbox is. */
@@ -39,9 +40,17 @@ export class Mailbox extends Node {
   @Field(() => MailboxKind, { description: "A person's or a team's." })
   kind!: MailboxKind;
 
-  @Column("text", { name: "display_name" })
+  /** The sealed display name; null while nobody has said one. */
+  @Column("bytea", { nullable: true })
+  name!: Buffer | null;
+
+  /** Opens the name. */
+  directory!: DataKey;
+
   @Field(() => String, { description: "The name others see." })
-  displayName!: string;
+  get displayName(): string {
+    return nameOfMailbox(this.directory, this);
+  }
 
   @Column("timestamptz", { name: "created_at" })
   createdAt!: Date;
@@ -60,6 +69,11 @@ export class Mailbox extends Node {
 
   @Field(() => HolderRole, { description: "What the viewer may do in it." })
   role!: HolderRole;
+}
+
+/** The name of a mailbox, or its address where nobody has said one. */
+export function nameOfMailbox(directory: DataKey, { uuid, name, address }: Pick<Mailbox, "uuid" | "name" | "address">): string {
+  return name === null ? address : directory.open<string>({ id: uuid, field: "name" }, name);
 }
 
 /** The cursor of a place in a mailbox's feed. */

@@ -7,7 +7,9 @@ import { HolderRole, MailboxHolder } from "./mailbox-holder.ts";
 /** Opens a mailbox for an address and returns its key; one that was waiting for its owner is taken over with its mail. */
 export async function openMailbox(ctx: Ctx, { address, kind, displayName }: { address: string; kind: MailboxKind; displayName: string }): Promise<string> {
   const now = ctx.clock.now();
-  const { id } = await ctx.db.one(openOrTakeOver, [newId(now), address, kind, displayName, now]);
+  const directory = await ctx.dataKeys.directory();
+  const { id } = await ctx.db.one(openOrTakeOver, [newId(now), address, kind, now]);
+  await ctx.db.run(setName, [id, directory.seal({ id, field: "name" }, displayName)]);
   return id;
 }
 
@@ -22,6 +24,9 @@ export async function letIn(
 
 const openOrTakeOver = statement<{ id: string }>(
   "mailbox-open",
-  `insert into mailboxes (id, address, kind, display_name, created_at) values ($1, $2, $3, $4, $5)
-   on conflict (address) do update set kind = excluded.kind, display_name = excluded.display_name returning id`,
+  `insert into mailboxes (id, address, kind, created_at) values ($1, $2, $3, $4)
+   on conflict (address) do update set kind = excluded.kind returning id`,
 );
+
+// The name is sealed for the mailbox that the address turns out to have.
+const setName = statement("mailbox-set-name", "update mailboxes set name = $2 where id = $1");

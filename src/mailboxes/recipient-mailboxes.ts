@@ -7,7 +7,6 @@ import { MailboxKind } from "./mailbox.ts";
 export interface RecipientMailbox {
   readonly id: string;
   readonly address: string;
-  readonly displayName: string;
 }
 
 /** The mailbox behind each address, in order. An address that has none yet gets one that waits for its owner. */
@@ -28,13 +27,13 @@ export async function mailboxesFor(ctx: Ctx, addresses: readonly string[]): Prom
   });
 }
 
-const mailboxesByAddress = statement<{ id: string; address: string; displayName: string }>(
+const mailboxesByAddress = statement<{ id: string; address: string }>(
   "mailboxes-by-address",
-  `select id, address, display_name as "displayName" from mailboxes where address = any ($1::text[])`,
+  `select id, address from mailboxes where address = any ($1::text[])`,
 );
 
 const addWaitingMailboxes = statement(
   "mailboxes-add-waiting",
-  `insert into mailboxes (id, address, kind, display_name, created_at)
-   select id, address, $3, address, $4 from unnest($1::uuid[], $2::text[]) as missing (id, address) on conflict (address) do nothing`,
+  `insert into mailboxes (id, address, kind, created_at)
+   select id, address, $3, $4 from unnest($1::uuid[], $2::text[]) as missing (id, address) on conflict (address) do nothing`,
 );

@@ -34,11 +34,11 @@ export const copyColumns = `c.mailbox_id as "mailboxId", c.id as uuid, c.message
   c.folder, c.priority as "priorityRank", c.attachment_count as "attachmentCount", c.opened_at as "openedAt", c.read_at as "readAt", c.flagged_at as "flaggedAt",
   c.sent_at as "sentAt", c.expires_at as "expiresAt", c.header`;
 
-/** Makes a Copy of a row. */
-export function toCopy(ctx: Ctx, row: CopyRow): Copy {
-  const copy = Object.assign(new Copy(), row);
-  copy.mayBeOpened = ctx.selects.has("Message.body");
-  return copy;
+/** Makes copies of rows, with the keys to read them. */
+export async function toCopies(ctx: Ctx, rows: readonly CopyRow[]): Promise<Copy[]> {
+  const opener = await ctx.dataKeys.forSealed(rows.map(({ header }) => header));
+  const mayBeOpened = ctx.selects.has("Message.body");
+  return rows.map((row) => Object.assign(new Copy(), row, { opener, mayBeOpened }));
 }
 
 /** A copy in one of the viewer's mailboxes; what they do not hold, has expired or never was is NOT_FOUND alike. */
@@ -56,7 +56,7 @@ export async function findOwnCopies(ctx: ViewerCtx, ids: readonly OwnedId[], fie
 export const ownCopyById = new Loader<OwnedId, Copy | undefined>(
   async (ctx, ids) => {
     const rows = await ctx.db.run(ownCopies, [ids.map(({ mailboxId }) => mailboxId), ids.map(({ uuid }) => uuid), ctx.viewer?.accountId, ctx.clock.now()]);
-    const found = new Map(rows.map((row) => [row.uuid, toCopy(ctx, row)]));
+    const found = new Map((await toCopies(ctx, rows)).map((copy) => [copy.uuid, copy]));
     return ids.map(({ mailboxId, uuid }) => {
       const copy = found.get(uuid);
       return copy?.mailboxId === mailboxId ? copy : undefined;
@@ -69,7 +69,7 @@ export const ownCopyById = new Loader<OwnedId, Copy | undefined>(
 export const copyOfMessage = new Loader<OwnedId, Copy | undefined>(
   async (ctx, ids) => {
     const rows = await ctx.db.run(copiesOfMessages, [ids.map(({ mailboxId }) => mailboxId), ids.map(({ uuid }) => uuid), ctx.clock.now()]);
-    const found = new Map(rows.map((row) => [`${row.mailboxId} ${row.messageId}`, toCopy(ctx, row)]));
+    const found = new Map((await toCopies(ctx, rows)).map((copy) => [`${copy.mailboxId} ${copy.messageId}`, copy]));
     return ids.map(({ mailboxId, uuid }) => found.get(`${mailboxId} ${uuid}`));
   },
   ({ mailboxId, uuid }) => `${mailboxId} ${uuid}`,
@@ -133,11 +133,7 @@ class PageQuery {
     const values = [...this.#values, page.size + 1];
     const text = `select ${copyColumns} from copies c where ${this.#conditions.join(" and ")} order by c.id ${descending ? "desc" : "asc"} limit $${values.length}`;
     const rows = await ctx.db.run(pageStatement(text), values);
-    return connection(
-      rows.map((row) => toCopy(ctx, row)),
-      page,
-      (copy) => encodeCursor(cursorKind, copy.uuid),
-    );
+    return connection(await toCopies(ctx, rows), page, (copy) => encodeCursor(cursorKind, copy.uuid));
   }
 
   #where(condition: string, ...values: unknown[]): void {

@@ -3,7 +3,7 @@ import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
-import { open } from "../vault/seal.ts";
+import type { Opener } from "../vault/seal.ts";
 import { Priority, priorities } from "./message.ts";
 import { Thread } from "./thread.ts";
 
@@ -148,10 +148,12 @@ export class Copy extends Node {
       .then(() => value(this));
   }
 
+  /** Has the key of its header. */
+  opener!: Opener;
   #words: CopyHeader | undefined;
 
   private get words(): CopyHeader {
-    return (this.#words ??= open<CopyHeader>({ id: this.messageId, field: "header" }, this.header));
+    return (this.#words ??= this.opener.open<CopyHeader>({ id: this.messageId, field: "header" }, this.header));
   }
 
   @Field(() => Boolean, { description: "Whether it counts as read: opened, or marked so." })

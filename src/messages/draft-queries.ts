@@ -1,4 +1,4 @@
-import { Loader, type ViewerCtx } from "../context.ts";
+import { type Ctx, Loader, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { type Connection, connection, type ConnectionArgs, decodeCursor, encodeCursor, pageRequest } from "../graphql/connection.ts";
 import type { OwnedId } from "../graphql/node-id.ts";
@@ -23,7 +23,7 @@ export async function ownedDraftId(ctx: ViewerCtx, mailboxId: string, draftId: s
 export const ownDraftById = new Loader<OwnedId, Draft | undefined>(
   async (ctx, ids) => {
     const rows = await ctx.db.run(ownDrafts, [ids.map(({ mailboxId }) => mailboxId), ids.map(({ uuid }) => uuid), ctx.viewer?.accountId, ctx.clock.now()]);
-    const found = new Map(rows.map((row) => [`${row.mailboxId} ${row.uuid}`, toDraft(row)]));
+    const found = new Map((await toDrafts(ctx, rows)).map((draft) => [`${draft.mailboxId} ${draft.uuid}`, draft]));
     return ids.map(({ mailboxId, uuid }) => found.get(`${mailboxId} ${uuid}`));
   },
   ({ mailboxId, uuid }) => `${mailboxId} ${uuid}`,
@@ -41,11 +41,12 @@ export async function draftPage(ctx: ViewerCtx, mailbox: Mailbox, args: Connecti
   };
   const values = [mailbox.uuid, ctx.clock.now(), ...place(page.after, "after"), ...place(page.before, "before"), page.size + 1];
   const rows = await ctx.db.run(page.backwards ? draftsBackwards : draftsForwards, values);
-  return connection(rows.map(toDraft), page, (draft) => encodeCursor("draft", draft.savedAt.getTime(), draft.uuid));
+  return connection(await toDrafts(ctx, rows), page, (draft) => encodeCursor("draft", draft.savedAt.getTime(), draft.uuid));
 }
 
-function toDraft(row: DraftRow): Draft {
-  return Object.assign(new Draft(), row);
+async function toDrafts(ctx: Ctx, rows: readonly DraftRow[]): Promise<Draft[]> {
+  const opener = await ctx.dataKeys.forSealed(rows.map(({ content }) => content));
+  return rows.map((row) => Object.assign(new Draft(), row, { opener }));
 }
 
 const columns = `d.mailbox_id as "mailboxId", d.id as uuid, d.author_id as "authorId", d.reply_to as "replyToId", d.forward_of as "forwardOfId",

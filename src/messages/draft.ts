@@ -2,7 +2,7 @@ import { Field, ObjectType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
-import { open } from "../vault/seal.ts";
+import type { Opener } from "../vault/seal.ts";
 import { MessageBody } from "./message-body.ts";
 import { Priority } from "./message.ts";
 
@@ -83,9 +83,11 @@ export class Draft extends Node {
     return this.words.priority;
   }
 
+  /** Has the key of its content. */
+  opener!: Opener;
   #words: DraftContent | undefined;
 
   private get words(): DraftContent {
-    return (this.#words ??= open<DraftContent>({ id: this.uuid, field: "draft" }, this.content));
+    return (this.#words ??= this.opener.open<DraftContent>({ id: this.uuid, field: "draft" }, this.content));
   }
 }

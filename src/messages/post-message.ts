@@ -7,7 +7,6 @@ import { type Happening, record } from "../ledger/record.ts";
 import type { Mailbox } from "../mailboxes/mailbox.ts";
 import { mailboxesFor } from "../mailboxes/recipient-mailboxes.ts";
 import { withinLimit } from "../problem.ts";
-import { seal } from "../vault/seal.ts";
 import { type CopyHeader, type Copy, Folder } from "./copy.ts";
 import { findOwnCopy } from "./copy-queries.ts";
 import { consumeDraft } from "./discard-draft.ts";
@@ -50,9 +49,10 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
 
   const sentAt = clock.now();
   const messageId = newId(sentAt);
+  const key = await ctx.dataKeys.ofDay(sentAt);
   const mailboxes = await mailboxesFor(ctx, [...to, ...cc]);
-  const bound = await bindAttachments(ctx, outgoing.attachmentIds, { messageId }, outgoing.draftId);
-  const shared = outgoing.forwardedFrom === undefined ? 0 : await shareAttachments(ctx, outgoing.forwardedFrom, messageId, outgoing.attachmentIds.length);
+  const bound = await bindAttachments(ctx, key, outgoing.attachmentIds, { messageId }, outgoing.draftId);
+  const shared = outgoing.forwardedFrom === undefined ? 0 : await shareAttachments(ctx, key, outgoing.forwardedFrom, messageId, outgoing.attachmentIds.length);
   const attachmentCount = bound + shared;
   withinLimit(attachmentCount, config.limits.maxAttachments, "attachmentIds", "Files on one message");
   if (attachmentCount > 0) {
@@ -79,7 +79,7 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
     outgoing.forwardedFrom ?? null,
     sentAt,
     expiryOf(sentAt),
-    seal({ id: messageId, field: "body" }, { text: body.text, html: body.html }),
+    key.seal<MessageBody>({ id: messageId, field: "body" }, { text: body.text, html: body.html }),
     mailboxes.map((_, n) => (n < to.length ? RecipientKind.TO : RecipientKind.CC)),
     mailboxes.map(({ address }) => address),
     mailboxes.map(({ id }) => id),
@@ -89,7 +89,7 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
     copies.map(({ id }) => id),
     copies.map(({ folder }) => folder),
     attachmentCount,
-    seal({ id: messageId, field: "header" }, header),
+    key.seal<CopyHeader>({ id: messageId, field: "header" }, header),
   ]);
   await record(
     ctx,

@@ -8,7 +8,6 @@ import { record } from "../ledger/record.ts";
 import { findHeldMailbox } from "../mailboxes/mailbox-queries.ts";
 import { mustWrite } from "../mailboxes/mailbox-policy.ts";
 import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
-import { seal } from "../vault/seal.ts";
 import { findOwnCopy } from "./copy-queries.ts";
 import type { Draft, DraftContent } from "./draft.ts";
 import { findOwnDraft } from "./draft-queries.ts";
@@ -68,6 +67,7 @@ export async function saveDraft(ctx: ViewerCtx, input: SaveDraft): Promise<Draft
       await findOwnDraft(ctx, input.draftId, "draftId");
       if (input.draftId.mailboxId !== mailbox.uuid) refuse(ProblemCode.INVALID_INPUT, "A draft stays in its mailbox.", { field: "mailboxId" });
     }
+    const key = await ctx.dataKeys.ofDay(now);
     const values = [
       mailbox.uuid,
       uuid,
@@ -75,12 +75,12 @@ export async function saveDraft(ctx: ViewerCtx, input: SaveDraft): Promise<Draft
       input.forwardOf?.uuid ?? null,
       now,
       expiryOf(now),
-      seal({ id: uuid, field: "draft" }, content),
+      key.seal<DraftContent>({ id: uuid, field: "draft" }, content),
     ];
     const written = await (input.draftId === null ? ctx.db.run(insertDraft, [...values, ctx.viewer.accountId]) : ctx.db.run(updateDraft, values));
     if (written.length === 0) notFound("draftId"); // Sent or discarded since we looked
     await releaseAttachments(ctx, { draftIds: [uuid] }, input.attachmentIds);
-    await bindAttachments(ctx, input.attachmentIds, { draftId: uuid }, uuid);
+    await bindAttachments(ctx, key, input.attachmentIds, { draftId: uuid }, uuid);
     await record(ctx, { action: "draft.saved", mailboxId: mailbox.uuid, subjectId: uuid });
     return uuid;
   });

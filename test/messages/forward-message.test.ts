@@ -5,6 +5,8 @@ import { after, DAY, SECOND } from "../../src/clock.ts";
 import { sweepUploads } from "../../src/attachments/release-attachments.ts";
 import { decodeOwnedId, encodeId } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
+import { MailboxKind } from "../../src/mailboxes/mailbox.ts";
+import { openMailbox } from "../../src/mailboxes/open-mailbox.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
 import { deliver, folderOf, forwardMessage, messagesOf, newestOf, openMessage, sendMessage, sent } from "../support/mail.ts";
@@ -63,7 +65,8 @@ test("without a note the original stands alone, and without a subject it says so
 });
 
 test("HTML is passed on as HTML, and what the writer called themselves cannot become markup", async () => {
-  await sql(app, "update mailboxes set display_name = $1 where id = $2", ["<img src=x onerror=alert(1)> & Sons", frank.mailboxKey]);
+  const called = (displayName: string) => openMailbox(app.ctx(), { address: frank.address, kind: MailboxKind.PERSON, displayName });
+  await called("<img src=x onerror=alert(1)> & Sons");
   const { id } = await deliver(frank, maria, { subject: "<script>", html: "<p>Bold <b>words</b></p>" });
   const own = sent(await forwardMessage(maria, id, { to: [erin.address], text: "a < b" }));
   const { html } = (await openMessage(maria, own.id)).body;
@@ -71,7 +74,7 @@ test("HTML is passed on as HTML, and what the writer called themselves cannot be
     `<p>a &lt; b</p><p>---------- Forwarded message ----------<br>From: &lt;img src=x onerror=alert(1)&gt; &amp; Sons &lt;frank@insurer.example&gt;<br>` +
       `Sent: ${(await newestOf(maria)).sentAt}<br>To: maria@mail.example<br>Subject: &lt;script&gt;</p><blockquote><p>Bold <b>words</b></p></blockquote>`,
   );
-  await sql(app, "update mailboxes set display_name = 'Test frank' where id = $1", [frank.mailboxKey]);
+  await called("Test frank");
 });
 
 test.each([

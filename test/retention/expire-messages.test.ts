@@ -148,7 +148,7 @@ test("a broadcast of thousands of copies goes in bounded batches, its content la
   await sql(
     app,
     `with message as (select message_id, thread_id, from_mailbox_id, sent_at, expires_at, header from copies where folder = 'INBOX'),
-     box as (insert into mailboxes (id, address, kind, display_name, created_at) select gen_random_uuid(), n || '@many.example', 'PERSON', n, $1 from generate_series(1, $2::int) n returning id)
+     box as (insert into mailboxes (id, address, kind, created_at) select gen_random_uuid(), n || '@many.example', 'PERSON', $1 from generate_series(1, $2::int) n returning id)
      insert into copies (mailbox_id, id, message_id, thread_id, from_mailbox_id, folder, priority, attachment_count, sent_at, expires_at, header)
      select box.id, gen_random_uuid(), message_id, thread_id, from_mailbox_id, 'INBOX', 1, 0, sent_at, expires_at, header from message, box`,
     [START, recipients],

@@ -1,6 +1,7 @@
 // A process of its own that expires what is due in a database, in batches as small as they can be, until it is killed:
 // node --import tsx test/support/expirer.ts <database URL> <data folder> <the time it is>. Begins when told so on stdin.
 import "reflect-metadata";
+import path from "node:path";
 import { MovableClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { createCtx } from "../../src/context.ts";
@@ -11,11 +12,14 @@ import { Relay } from "../../src/ledger/relay.ts";
 import { createLog } from "../../src/log.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
 import { LocalBlobStore } from "../../src/vault/blob-store.ts";
+import { DataKeys } from "../../src/vault/data-keys.ts";
+import { FileKeyring } from "../../src/vault/file-keyring.ts";
 import { createKeyedHash } from "../../src/vault/keyed-hash.ts";
 
 const [url = "", dataDir = "", now = ""] = process.argv.slice(2);
 const dataSource = await createDataSource({ url, poolSize: 2, patient: true }).initialize();
 const log = createLog("silent");
+const clock = new MovableClock(new Date(now));
 const ctx = createCtx({
   config: readConfig({}),
   dataSource,
@@ -23,7 +27,8 @@ const ctx = createCtx({
   relay: new Relay(dataSource, log),
   blobs: new LocalBlobStore(dataDir),
   keyedHash: createKeyedHash(Buffer.alloc(32)),
-  clock: new MovableClock(new Date(now)),
+  dataKeys: new DataKeys(url, await FileKeyring.open(path.join(dataDir, "master-keys")), clock),
+  clock,
   log,
 });
 process.stdin.once("data", () => void expireMessages(ctx, { messages: 2, copies: 3 }));

@@ -1,0 +1,12 @@
+import path from "node:path";
+import type { Clock } from "../src/clock.ts";
+import { DataKeys } from "../src/vault/data-keys.ts";
+import { FileKeyring } from "../src/vault/file-keyring.ts";
+
+/** The benchmark's own master keys: all its processes seal and open with the same. */
+export const masterKeys = path.join(import.meta.dirname, "data", "master-keys");
+
+/** The data keys of the benchmark's database. */
+export async function openDataKeys(databaseUrl: string, clock: Clock): Promise<DataKeys> {
+  return new DataKeys(databaseUrl, await FileKeyring.open(masterKeys), clock);
+}
