@@ -51,17 +51,19 @@ export function readBlob(blobs: BlobStore, blob: SealedBlob, range: ByteRange = 
 async function* sealChunks(blobId: string, key: Buffer, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield VERSION;
   let n = 0;
-  let waiting: Buffer[] = [];
+  let chunk: Buffer[] = [];
   let length = 0;
   for await (const part of bytes) {
-    waiting.push(part);
-    length += part.length;
-    if (length <= CHUNK_BYTES) continue; // A full chunk may be the last one; only more says that it is not
-    let rest = Buffer.concat(waiting, length);
-    for (; rest.length > CHUNK_BYTES; rest = rest.subarray(CHUNK_BYTES)) yield sealChunk(blobId, key, n++, false, rest.subarray(0, CHUNK_BYTES));
-    [waiting, length] = [[rest], rest.length];
+    let rest = part;
+    // A full chunk may be the last one; only more bytes say that it is not.
+    for (; length + rest.length > CHUNK_BYTES; rest = rest.subarray(CHUNK_BYTES - length), length = 0, chunk = []) {
+      chunk.push(rest.subarray(0, CHUNK_BYTES - length));
+      yield* sealChunk(blobId, key, n++, false, chunk);
+    }
+    chunk.push(rest);
+    length += rest.length;
   }
-  yield sealChunk(blobId, key, n, true, Buffer.concat(waiting, length));
+  yield* sealChunk(blobId, key, n, true, chunk);
 }
 
 async function* openChunks(blobs: BlobStore, { blobId, key, size }: SealedBlob, { start, end }: ByteRange): AsyncGenerator<Buffer> {
@@ -104,10 +106,12 @@ async function* withoutVersion(sealed: AsyncIterable<Buffer>): AsyncGenerator<Bu
   }
 }
 
-function sealChunk(blobId: string, key: Buffer, n: number, isLast: boolean, bytes: Buffer): Buffer {
+function* sealChunk(blobId: string, key: Buffer, n: number, isLast: boolean, parts: readonly Buffer[]): Generator<Buffer> {
   const cipher = createCipheriv(CIPHER, key, nonceOf(n, isLast), { authTagLength: TAG_BYTES });
   cipher.setAAD(bytesOf(blobId));
-  return Buffer.concat([cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+  for (const part of parts) yield cipher.update(part);
+  cipher.final();
+  yield cipher.getAuthTag();
 }
 
 function openChunk(blobId: string, key: Buffer, n: number, isLast: boolean, sealed: Buffer): Buffer {
