@@ -34,7 +34,11 @@ export async function seed(url: string, { messages, mailboxes }: Size, now: Date
     const write = async (writer: Client): Promise<void> => {
       for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) {
         const first = batch * BATCH;
-        await writer.query({ name: "batch", text: insertBatch, values: columnsOf(first, Math.min(first + BATCH, messages), { messages, mailboxes }, keyOfDay, now) });
+        await writer.query({
+          name: "batch",
+          text: insertBatch,
+          values: columnsOf(first, Math.min(first + BATCH, messages), { messages, mailboxes }, keyOfDay, now),
+        });
         if (batch % 20 === 19) tell(`${(first + BATCH).toLocaleString("en")} messages after ${seconds(began)} s`);
       }
     };

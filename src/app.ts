@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Logger } from "pino";
 import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
-import type { Services } from "./context.ts";
+import { createCtx, type Services } from "./context.ts";
 import { createDataSource, migrate } from "./data-source.ts";
 import { poolOf } from "./db/database.ts";
 import { people } from "./demo/world.ts";
@@ -10,6 +10,7 @@ import { seedDemo } from "./demo/seed.ts";
 import { Bus } from "./ledger/bus.ts";
 import { Relay } from "./ledger/relay.ts";
 import { createLog } from "./log.ts";
+import { destroyPastKeys } from "./retention/destroy-keys.ts";
 import { createSchema } from "./schema.ts";
 import { createHttp } from "./server/http.ts";
 import { LocalBlobStore } from "./vault/blob-store.ts";
@@ -59,6 +60,8 @@ export async function startApp(config: Config, { clock = systemClock, log = crea
     closing.push(() => bus.close());
     relay.open();
     closing.push(() => relay.close());
+    // A database restored from a backup may hold keys that are long due: nobody reads before they are gone.
+    await destroyPastKeys(createCtx(services));
     if (config.demoPassword !== null) await seedDemo(services, config.demoPassword);
 
     if (config.parts.includes("worker")) {

@@ -22,6 +22,7 @@ export type Action =
   | "attachment.uploaded"
   | "attachment.downloaded"
   | "attachment.released"
+  | "key.destroyed"
   | "request.refused";
 
 /** The stream of events that belong to no mailbox: sign-ins, refusals, administration. */
@@ -58,7 +59,7 @@ export class Event {
   @Column("uuid", { name: "message_id", nullable: true })
   messageId!: string | null;
 
-  /** Why a request was refused. */
+  /** Why a request was refused, or which key was destroyed. */
   @Column("text", { nullable: true })
   code!: string | null;
 }

@@ -3,15 +3,17 @@ import { before, DAY, HOUR } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
+import { destroyPastKeys } from "./destroy-keys.ts";
 
 const BATCH = 500;
 /** A session that has ended stays in the database for so long, for whoever asks what happened. */
 const ENDED_SESSION_DAYS = 30;
 
-/** Removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent keys, ended sessions. */
+/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions. */
 export async function sweep(ctx: Ctx): Promise<void> {
   const now = ctx.clock.now();
   const { idempotencyHours } = ctx.config.limits;
+  await destroyPastKeys(ctx);
   await untilLess(() => sweepUploads(ctx));
   await untilLess(() => expireDrafts(ctx, now));
   await untilLess(async () => (await ctx.db.run(dropKeys, [before(now, idempotencyHours * HOUR), BATCH])).length);

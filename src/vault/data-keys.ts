@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { Pool, type QueryResultRow } from "pg";
 import { after, before, type Clock, DAY, dayOf, MINUTE } from "../clock.ts";
-import { columnTypes, type Statement, statement } from "../db/database.ts";
+import { columnTypes, type Db, type Statement, statement } from "../db/database.ts";
 import { RETENTION_DAYS } from "../limits.ts";
 import type { Keyring } from "./keyring.ts";
 import { DataKey, type DataKeyId, KeyDestroyed, Opener, referenceIn, referenceTo } from "./seal.ts";
@@ -74,15 +74,16 @@ export class DataKeys {
     return new Opener(keys);
   }
 
-  /** Destroys the keys of all days whose messages have expired, whether or not their rows are swept already. Returns their ids. */
-  async destroyPast(): Promise<DataKeyId[]> {
-    return (await this.#run(destroyDays, [lastPastDay(this.clock.now()), this.clock.now()])).map(({ id }) => id);
+  /** Destroys, in the caller's transaction, the keys of all days whose messages have expired. Returns their ids. */
+  async destroyPastDays(db: Db): Promise<DataKeyId[]> {
+    const now = this.clock.now();
+    return (await db.run(destroyDays, [lastPastDay(now), now])).map(({ id }) => id);
   }
 
-  /** Destroys one key and whatever it sealed. */
-  async destroy(id: DataKeyId): Promise<void> {
+  /** Destroys one key, and so whatever it sealed, in the caller's transaction. Returns whether it was still there. */
+  async destroy(db: Db, id: DataKeyId): Promise<boolean> {
     this.#unwrapped.delete(referenceTo(id).toString("latin1"));
-    await this.#run(destroyKey, [id, this.clock.now()]);
+    return (await db.run(destroyKey, [id, this.clock.now()])).length > 0;
   }
 
   /** Closes its connections. */
@@ -159,7 +160,10 @@ const addKey = statement(
   "insert into keys.data_keys (id, wrapped, master_key_id, created_at) values ($1, $2, $3, $4) on conflict (id) do nothing",
 );
 
-const destroyKey = statement("data-key-destroy", "update keys.data_keys set wrapped = null, destroyed_at = $2 where id = $1 and destroyed_at is null");
+const destroyKey = statement<{ id: DataKeyId }>(
+  "data-key-destroy",
+  "update keys.data_keys set wrapped = null, destroyed_at = $2 where id = $1 and destroyed_at is null returning id",
+);
 
 const destroyDays = statement<{ id: DataKeyId }>(
   "data-keys-destroy-days",

@@ -72,8 +72,9 @@ async function* openChunks(blobs: BlobStore, { blobId, key, size }: SealedBlob, 
   const sealedEnd = to === last ? VERSION.length + size + (last + 1) * TAG_BYTES : VERSION.length + (to + 1) * SEALED_CHUNK_BYTES;
   let n = from;
   const open = (sealed: Buffer): Buffer => {
-    const chunk = openChunk(blobId, key, n, n === last, sealed);
     const offset = n * CHUNK_BYTES;
+    const chunk = openChunk(blobId, key, n, n === last, sealed);
+    if (chunk.length !== Math.min(CHUNK_BYTES, size - offset)) throw new SealBroken();
     n += 1;
     return chunk.subarray(Math.max(0, start - offset), end - offset + 1);
   };

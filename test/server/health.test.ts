@@ -66,7 +66,10 @@ test("a server that is well says that it lives and that it is ready, and keeps q
 });
 
 test("a server whose database has not been migrated lives but is not ready", async () => {
-  const [migration] = await sql<{ timestamp: number; name: string }>(app, "delete from migrations where id = (select max(id) from migrations) returning timestamp, name");
+  const [migration] = await sql<{ timestamp: number; name: string }>(
+    app,
+    "delete from migrations where id = (select max(id) from migrations) returning timestamp, name",
+  );
   expect(await answerOf("/health/ready")).toEqual({ status: 503, body: { status: "not ready" } });
   expect(await answerOf("/health/live")).toEqual({ status: 200, body: { status: "live" } });
   await sql(app, "insert into migrations (timestamp, name) values ($1, $2)", [migration?.timestamp, migration?.name]);

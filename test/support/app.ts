@@ -30,6 +30,8 @@ export interface TestApp {
 export interface TestAppOptions {
   readonly limits?: Partial<Limits>;
   readonly config?: Partial<Config>;
+  /** What time it is at the start; `START` if left out. */
+  readonly startAt?: Date;
   /** Another process on the same data: shares database, folder and clock. */
   readonly beside?: TestApp;
 }
@@ -38,11 +40,11 @@ export interface TestAppOptions {
 export const START = new Date("2026-03-02T09:00:00.000Z");
 
 /** Starts a server. Close it in `afterAll`. */
-export async function startTestApp({ limits, config, beside }: TestAppOptions = {}): Promise<TestApp> {
+export async function startTestApp({ limits, config, startAt = START, beside }: TestAppOptions = {}): Promise<TestApp> {
   const database = beside ? null : await createDatabase();
   const databaseUrl = beside?.databaseUrl ?? database?.url ?? "";
   const dataDir = beside?.dataDir ?? (await mkdtemp(path.join(tmpdir(), "secure-mailbox-data-")));
-  const clock = beside?.clock ?? new MovableClock(START);
+  const clock = beside?.clock ?? new MovableClock(startAt);
   const logged: string[] = [];
   const destination = new Writable({
     write(line: Buffer, _encoding, done) {

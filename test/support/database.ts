@@ -7,12 +7,12 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Clones the template. Two clones at once would see each other connected, so they take turns. */
-export async function createDatabase(): Promise<TestDatabase> {
+/** Clones the migrated template, or another database that nobody is connected to. Clones at once would see each other connected, so they take turns. */
+export async function createDatabase(of = "template_mailbox"): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   await asAdmin(async (admin) => {
     await admin.query("select pg_advisory_lock(1)");
-    await admin.query(`create database ${name} template template_mailbox`);
+    await admin.query(`create database ${name} template ${of}`);
   });
   const url = new URL(serverUrl());
   url.pathname = `/${name}`;
