@@ -71,7 +71,7 @@ export async function measureInbox(database: Database, { size, seconds, rounds, 
 const query = print(InboxDocument);
 
 /** The request for the n-th mailbox's page, by somebody who holds it. */
-function pageOf(n: number, account: number): Request {
+export function pageOf(n: number, account: number): Request {
   return { token: tokenOf(account), body: JSON.stringify({ query, variables: { mailboxId: mailboxId(n), first: FIRST } }) };
 }
 

@@ -3,8 +3,11 @@ import type { Clock } from "../src/clock.ts";
 import { DataKeys } from "../src/vault/data-keys.ts";
 import { FileKeyring } from "../src/vault/file-keyring.ts";
 
+/** Where the benchmark keeps its databases, keys and files. */
+export const dataDir = path.join(import.meta.dirname, "data");
+
 /** The benchmark's own master keys: all its processes seal and open with the same. */
-export const masterKeys = path.join(import.meta.dirname, "data", "master-keys");
+export const masterKeys = path.join(dataDir, "master-keys");
 
 /** The data keys of the benchmark's database. */
 export async function openDataKeys(databaseUrl: string, clock: Clock): Promise<DataKeys> {

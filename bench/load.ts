@@ -12,6 +12,8 @@ export interface Load {
   readonly requests: readonly Request[];
   /** How the JSON of a good answer begins; any other ends the run. */
   readonly expected: string;
+  /** How many are asked a second, over all connections; as many as possible if left out. */
+  readonly perSecond?: number;
 }
 
 /** A GraphQL request as it is posted. */
@@ -34,7 +36,7 @@ export const UNIQUE = "########-####-####-####-############";
 
 /** A load generator in a process of its own. It speaks HTTP over plain sockets, since it shares the cores with what it measures. */
 export const commands = {
-  async run({ port, connections, seconds, requests, expected }: Load): Promise<Answers> {
+  async run({ port, connections, seconds, requests, expected, perSecond }: Load): Promise<Answers> {
     const messages = requests.map(({ token, body }) =>
       [
         "POST /graphql HTTP/1.1",
@@ -50,7 +52,9 @@ export const commands = {
     const times: number[] = [];
     const began = performance.now();
     const ends = began + seconds * 1000;
-    await Promise.all(sockets.map((socket) => keepAsking(socket, messages, expected, ends, times)));
+    await Promise.all(
+      sockets.map((socket) => keepAsking(socket, messages, expected, ends, times, perSecond === undefined ? 0 : (connections / perSecond) * 1000)),
+    );
     const elapsed = performance.now() - began;
     for (const socket of sockets) socket.destroy();
     times.sort((a, b) => a - b);
@@ -65,7 +69,7 @@ async function open(port: number): Promise<Socket> {
   return socket;
 }
 
-function keepAsking(socket: Socket, messages: string[], expected: string, ends: number, times: number[]): Promise<void> {
+function keepAsking(socket: Socket, messages: string[], expected: string, ends: number, times: number[], pause: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let received: Buffer | null = null;
     let began = 0;
@@ -86,8 +90,10 @@ function keepAsking(socket: Socket, messages: string[], expected: string, ends: 
       }
       const now = performance.now();
       times.push(now - began);
-      if (now < ends) ask();
-      else resolve();
+      const next = Math.max(0, began + pause - now);
+      if (now + next >= ends) resolve();
+      else if (pause === 0) ask();
+      else setTimeout(ask, next);
     });
     socket.on("error", reject);
     socket.on("close", () => reject(new Error("The server closed the connection")));

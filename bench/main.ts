@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import { openDatabase } from "./database.ts";
+import { measureExpiry } from "./expiry.ts";
 import { measureInbox } from "./inbox.ts";
 import { measureLive } from "./live.ts";
 import { measureSends } from "./sends.ts";
@@ -37,6 +38,7 @@ async function build(): Promise<void> {
 const measurements = {
   inbox: ["Inbox page of 25, beside a bare handler that gives the same bytes from one prepared statement", measureInbox],
   sends: ["Sending to one recipient, beside the same writes without a server", measureSends],
+  expiry: ["Sweeping what has expired, while inbox pages are read at a steady pace", measureExpiry],
   live: ["Live: one socket a subscriber, each on a mailbox of its own, all in one process", measureLive],
 } as const;
 

@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
-import path from "node:path";
 import type * as AppModule from "../src/app.ts";
 import type * as ConfigModule from "../src/config.ts";
 import { monotonic, ownCpu, serve } from "./child.ts";
-import { masterKeys } from "./keys.ts";
+import { dataDir } from "./keys.ts";
 import { SECRET_KEY } from "./world.ts";
 
 /** How a server is started. */
@@ -12,6 +11,8 @@ export interface ServerOptions {
   readonly databaseUrl: string;
   /** How far its clock goes after the machine's, in ms: so nothing in the database expires between two runs. */
   readonly clockOffset: number;
+  /** Which part it runs; the API if left out. */
+  readonly part?: "api" | "worker";
 }
 
 const built = (file: string): string => new URL(`../dist/${file}`, import.meta.url).href;
@@ -21,21 +22,21 @@ const { newSecretKey, readConfig }: typeof ConfigModule = await import(built("co
 let app: AppModule.App | undefined;
 let lastCommit = 0;
 
-/** Our server in a process of its own, compiled and configured as in production: the API part alone. */
+/** Our server in a process of its own, compiled and configured as in production: one part alone. */
 export const commands = {
-  async start({ databaseUrl, clockOffset }: ServerOptions): Promise<number> {
+  async start({ databaseUrl, clockOffset, part = "api" }: ServerOptions): Promise<number> {
     const port = await freePort();
     const config = readConfig({
       NODE_ENV: "production",
       HOST: "127.0.0.1",
       PORT: String(port),
       PUBLIC_URL: "https://mail.insurer.example",
-      DATA_DIR: path.dirname(masterKeys),
+      DATA_DIR: dataDir,
       DATABASE_URL: databaseUrl,
       SECRET_KEY: newSecretKey(),
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
-      PARTS: "api",
+      PARTS: part,
     });
     app = await startApp({ ...config, secretKey: SECRET_KEY }, { clock: { now: () => new Date(Date.now() + clockOffset) } });
     const { bus } = app.services;
