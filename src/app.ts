@@ -12,6 +12,7 @@ import { Bus } from "./ledger/bus.ts";
 import { Relay } from "./ledger/relay.ts";
 import { createLog } from "./log.ts";
 import { destroyPastKeys } from "./retention/destroy-keys.ts";
+import { mustNotHaveBeenMoved, SandboxClock } from "./sandbox/sandbox-clock.ts";
 import { createSchema } from "./schema.ts";
 import { createHttp } from "./server/http.ts";
 import { LocalBlobStore } from "./vault/blob-store.ts";
@@ -19,7 +20,7 @@ import { DataKeys } from "./vault/data-keys.ts";
 import { FileKeyring } from "./vault/file-keyring.ts";
 import { createKeyedHash } from "./vault/keyed-hash.ts";
 import { localSecretKey } from "./vault/local-secret-key.ts";
-import { startWorker } from "./worker.ts";
+import { runDueJobs, startWorker } from "./worker.ts";
 
 /** What a test may put in the place of the real thing. */
 export interface AppOverrides {
@@ -37,7 +38,7 @@ export interface App {
 }
 
 /** Starts the parts that the configuration names, on a database that is brought up to date first. */
-export async function startApp(config: Config, { clock = systemClock, log = createLog(config.logLevel) }: AppOverrides = {}): Promise<App> {
+export async function startApp(config: Config, { clock: realTime = systemClock, log = createLog(config.logLevel) }: AppOverrides = {}): Promise<App> {
   const closing: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const step of closing.splice(0).reverse()) await step();
@@ -49,26 +50,36 @@ export async function startApp(config: Config, { clock = systemClock, log = crea
     const keyedHash = createKeyedHash(config.secretKey ?? (await localSecretKey(config.dataDir)));
     await migrate(databaseUrl);
     const keyring = await FileKeyring.open(path.join(config.dataDir, "master-keys"));
-    const dataKeys = new DataKeys(databaseUrl, keyring, clock);
-    closing.push(() => dataKeys.close());
-
     const dataSource = await createDataSource({ url: databaseUrl, poolSize: config.databasePoolSize }).initialize();
     closing.push(() => dataSource.destroy());
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);
     const relay = new Relay(dataSource, log);
+    const sandboxClock = config.sandbox
+      ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices, databaseUrl) })
+      : null;
+    const clock = sandboxClock ?? realTime;
+    const dataKeys = new DataKeys(databaseUrl, keyring, clock);
+    closing.push(() => dataKeys.close());
     const services: Services = { config, dataSource, bus, relay, blobs, dataKeys, keyedHash, clock, log };
+    const jobServices = { ...services, dataSource: createDataSource({ url: databaseUrl, poolSize: 4, patient: true }) };
     await bus.open();
     closing.push(() => bus.close());
+    if (sandboxClock) {
+      await sandboxClock.open();
+      closing.push(async () => sandboxClock.close());
+    } else await mustNotHaveBeenMoved(poolOf(dataSource));
     relay.open();
     closing.push(() => relay.close());
     // A database restored from a backup may hold keys that are long due: nobody reads before they are gone.
     await destroyPastKeys(createCtx(services));
     if (config.demoPassword !== null) await seedDemo(services, config.demoPassword);
 
+    if (config.parts.includes("worker") || config.sandbox) {
+      await jobServices.dataSource.initialize();
+      closing.push(() => jobServices.dataSource.destroy());
+    }
     if (config.parts.includes("worker")) {
-      const workerSource = await createDataSource({ url: databaseUrl, poolSize: 4, patient: true }).initialize();
-      closing.push(() => workerSource.destroy());
-      const worker = await startWorker({ ...services, dataSource: workerSource }, databaseUrl);
+      const worker = await startWorker(jobServices, databaseUrl);
       closing.push(() => worker.stop());
     }
     const url = config.parts.includes("api") ? await startApi(services, closing) : null;

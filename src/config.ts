@@ -31,6 +31,7 @@ export const settings = {
     optional(oneOf("everyone", "signed-in", "nobody")),
   ),
   PARTS: setting("api,worker", "what this process runs, separated by commas", some(list(oneOf("api", "worker")))),
+  SANDBOX: setting("0", "`1` lets administrators move the clock forward ([`docs/sandbox.md`](docs/sandbox.md)); refused in production", flag),
   LOG_LEVEL: setting(
     "",
     "`trace`, `debug`, `info` (production), `warn` (demo), `error` or `silent`",
@@ -59,6 +60,7 @@ export interface Config {
   readonly session: { readonly idleMinutes: number; readonly hours: number };
   readonly introspection: "everyone" | "signed-in" | "nobody";
   readonly parts: readonly ("api" | "worker")[];
+  readonly sandbox: boolean;
   readonly logLevel: string;
   readonly limits: Limits;
 }
@@ -84,6 +86,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const mode = env.DATABASE_URL || env.NODE_ENV === "production" ? "production" : "demo";
   const demo = mode === "demo";
   const publicUrl = read("PUBLIC_URL", settings.PUBLIC_URL, null);
+  const sandbox = read("SANDBOX", settings.SANDBOX, false);
+  if (sandbox && env.NODE_ENV === "production") faults.push("SANDBOX must not be 1 in production");
   const demoPassword = read("DEMO_PASSWORD", settings.DEMO_PASSWORD, "");
   if (demo) {
     if (demoPassword.length < 15) faults.push("DEMO_PASSWORD must have at least 15 characters");
@@ -107,6 +111,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
     parts: read("PARTS", settings.PARTS, []),
+    sandbox,
     logLevel: read("LOG_LEVEL", settings.LOG_LEVEL, null) ?? (demo ? "warn" : "info"),
     limits: defaultLimits,
   };
@@ -141,6 +146,10 @@ function oneOf<const T extends string>(...values: T[]) {
     if (value === undefined) throw new Error(`must be one of ${values.join(", ")}, not "${text}"`);
     return value;
   };
+}
+
+function flag(text: string): boolean {
+  return oneOf("0", "1")(text) === "1";
 }
 
 function list<T>(parse: (text: string) => T) {

@@ -18,7 +18,11 @@ import { Recipient } from "./messages/recipient.ts";
 export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Event];
 
 /** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
-const migrations = [migration("0001-foundation", 1_763_856_000_000), migration("0002-sealing", 1_763_942_400_000)];
+const migrations = [
+  migration("0001-foundation", 1_763_856_000_000),
+  migration("0002-sealing", 1_763_942_400_000),
+  migration("0008-sandbox", 1_764_460_800_000),
+];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */
 const QUERY_TIMEOUT_MS = 4000;

@@ -14,6 +14,7 @@ import { MessageResolver, RecipientResolver } from "./messages/message-resolver.
 import { SortResolver } from "./messages/sort-resolver.ts";
 import { WriteResolver } from "./messages/write-resolver.ts";
 import { NodeResolver } from "./node-resolver.ts";
+import { ClockResolver } from "./sandbox/clock-resolver.ts";
 
 /** type-graphql asks for one although each of our subscriptions brings its own source. */
 const noPubSub: PubSub = {
@@ -48,6 +49,7 @@ export function createSchema(): GraphQLSchema {
       SortResolver,
       AttachmentResolver,
       LiveResolver,
+      ClockResolver,
     ],
     orphanedTypes: [MessageReceived, MessageChanged, MessageRemoved, RefetchRequired],
     scalarsMap: [{ type: Date, scalar: GraphQLDateTime }],

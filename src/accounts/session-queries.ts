@@ -17,7 +17,8 @@ export async function stillAlive(services: Services, sessionIds: string[]): Prom
   return new Set(rows.map(({ id }) => id));
 }
 
-function aliveAt({ clock, config }: Pick<Ctx, "clock" | "config">): [Date, Date] {
+/** What a session is compared with to see whether it is alive: it ends after the first, and was last used after the second. */
+export function aliveAt({ clock, config }: Pick<Ctx, "clock" | "config">): [Date, Date] {
   const now = clock.now();
   return [now, before(now, config.session.idleMinutes * MINUTE)];
 }

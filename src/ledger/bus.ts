@@ -3,8 +3,8 @@ import { Client, type Pool } from "pg";
 import type { Logger } from "pino";
 import { columnTypes, statement } from "../db/database.ts";
 
-/** What can be listened to: a mailbox that moved, or the end of a session. */
-export type Topic = `mailbox:${string}` | `session:${string}`;
+/** What can be listened to: a mailbox that moved, the end of a session, or a sandbox's clock. */
+export type Topic = `mailbox:${string}` | `session:${string}` | "clock";
 
 export const topicOfMailbox = (mailboxId: string): Topic => `mailbox:${mailboxId}`;
 export const topicOfSession = (sessionId: string): Topic => `session:${sessionId}`;

@@ -23,6 +23,7 @@ export type Action =
   | "attachment.downloaded"
   | "attachment.released"
   | "key.destroyed"
+  | "clock.advanced"
   | "request.refused";
 
 /** The stream of events that belong to no mailbox: sign-ins, refusals, administration. */
@@ -59,7 +60,7 @@ export class Event {
   @Column("uuid", { name: "message_id", nullable: true })
   messageId!: string | null;
 
-  /** Why a request was refused, or which key was destroyed. */
+  /** Why a request was refused, which key was destroyed, or to which instant the clock was moved. */
   @Column("text", { nullable: true })
   code!: string | null;
 }

@@ -88,6 +88,7 @@ function testConfig(overrides: Partial<Config>): Config {
     session: { idleMinutes: 60, hours: 12 },
     introspection: "signed-in",
     parts: ["api"],
+    sandbox: false,
     logLevel: "info",
     limits: defaultLimits,
     ...overrides,
