@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const app = await Promise.race([startApp(config, { log }), stopping.promise]);
   if (typeof app === "number") process.exit(app);
   if (config.mode === "demo" && app.url) welcome(app.url, config);
-  else log.info({ url: app.url, parts: config.parts }, "started");
+  else log.info({ url: app.url, parts: config.parts, sandbox: config.sandbox }, "started");
 
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(event, (error: unknown) => {
@@ -54,7 +54,7 @@ async function portIsFree({ port, host, parts }: Config): Promise<void> {
   });
 }
 
-function welcome(url: string, { organisation, demoPassword, dataDir }: Config): void {
+function welcome(url: string, { organisation, demoPassword, dataDir, sandbox }: Config): void {
   const accounts = people.map(({ userId, displayName, kind }) => `    ${userId.padEnd(14)} ${displayName}, ${kind.toLowerCase()}`);
   process.stdout.write(
     [
@@ -63,6 +63,7 @@ function welcome(url: string, { organisation, demoPassword, dataDir }: Config): 
       "",
       `  Playground  ${url}/playground`,
       `  GraphQL     ${url}/graphql`,
+      ...(sandbox ? ["  Sandbox     the administrator can move the clock: docs/sandbox.md"] : []),
       "",
       `  Sign in with the password ${demoPassword ?? ""} as`,
       ...accounts,

@@ -96,6 +96,7 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["INTROSPECTION", "anybody", 'must be one of everyone, signed-in, nobody, not "anybody"'],
     ["PARTS", "api,smtp", 'must be one of api, worker, not "smtp"'],
     ["PARTS", " , ", "must name at least one"],
+    ["SANDBOX", "yes", 'must be one of 0, 1, not "yes"'],
     ["LOG_LEVEL", "loud", 'must be one of trace, debug, info, warn, error, silent, not "loud"'],
   ])("%s=%s %s", (name, value, fault) => {
     expect(faultsOf({ [name]: value })).toEqual([`${name} ${fault}`]);
@@ -130,6 +131,16 @@ describe("production", () => {
     expect(faultsOf({ ...production, DEMO_PASSWORD: "a long enough password" })).toEqual(["DEMO_PASSWORD must not be set in production"]);
     expect(faultsOf({ ...production, PUBLIC_URL: "http://mail.insurer.example" })).toEqual(["PUBLIC_URL must begin with https: in production"]);
   });
+});
+
+test("a sandbox is what says so, with or without a database of its own, but never production", () => {
+  const { NODE_ENV: _, ...withoutNodeEnv } = production;
+  for (const environment of [{}, withoutNodeEnv]) {
+    expect(readConfig(environment)).toMatchObject({ sandbox: false });
+    expect(readConfig({ ...environment, SANDBOX: "1" })).toMatchObject({ sandbox: true });
+  }
+  expect(readConfig({ ...production, SANDBOX: "0" })).toMatchObject({ sandbox: false });
+  expect(faultsOf({ ...production, SANDBOX: "1" })).toEqual(["SANDBOX must not be 1 in production"]);
 });
 
 test("the README's table of settings has each with its default and its meaning, and no other", () => {

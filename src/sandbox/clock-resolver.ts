@@ -1,7 +1,7 @@
 import { Arg, Ctx as Context, Field, InputType, Int, Mutation, ObjectType, Query, Resolver } from "type-graphql";
 import { asAdministrator, type Ctx, signedIn } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
-import { advanceClock } from "./advance-clock.ts";
+import { advanceClock, MAX_DAYS_AT_ONCE } from "./advance-clock.ts";
 import { SandboxClock } from "./sandbox-clock.ts";
 
 @ObjectType("Clock", { description: "The server's clock." })
@@ -15,7 +15,7 @@ class ClockType {
 
 @InputType({ description: "How far the clock shall move (days, hours and minutes together), or `to` which instant." })
 class AdvanceClockInput {
-  @Field(() => Int, { nullable: true, description: "Days of 24 hours; at most 400 at once." })
+  @Field(() => Int, { nullable: true, description: `Days of 24 hours; at most ${MAX_DAYS_AT_ONCE} at once.` })
   days?: number | null;
 
   @Field(() => Int, { nullable: true, description: "Hours." })

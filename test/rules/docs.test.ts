@@ -3,6 +3,7 @@ import path from "node:path";
 import { defaultLimits, RETENTION_DAYS } from "../../src/limits.ts";
 import { operationLimits } from "../../src/server/operation-limits.ts";
 import { settings } from "../../src/config.ts";
+import { MAX_DAYS_AHEAD, MAX_DAYS_AT_ONCE } from "../../src/sandbox/advance-clock.ts";
 
 const read = (name: string): string => readFileSync(path.join(import.meta.dirname, "..", "..", name), "utf8").replace(/\s+/g, " ");
 const number = (value: number): string => value.toLocaleString("en");
@@ -20,12 +21,15 @@ test.each([
   ],
   ["docs/api.md", `a cost of ${number(operationLimits.maxCost)}`],
   ["docs/decisions.md", `(${number(defaultLimits.maxReplayedEvents)} events)`],
+  ["docs/sandbox.md", `readable for ${RETENTION_DAYS} days`],
+  ["docs/sandbox.md", `at most ${MAX_DAYS_AT_ONCE} days at once, and at most ${number(MAX_DAYS_AHEAD)} days in all`],
+  ["docs/sandbox.md", `forgotten after ${defaultLimits.idempotencyHours} hours`],
   ["README.md", `password: "${settings.DEMO_PASSWORD.default}"`],
 ])("%s still tells the truth: %s", (file, fact) => {
   expect(read(file)).toContain(fact);
 });
 
-test.each(["README.md", "STYLE.md", "CHANGELOG.md", "docs/api.md", "docs/decisions.md"])("every file that %s links to is there", (file) => {
+test.each(["README.md", "STYLE.md", "CHANGELOG.md", "docs/api.md", "docs/decisions.md", "docs/sandbox.md"])("every file that %s links to is there", (file) => {
   const text = readFileSync(path.join(import.meta.dirname, "..", "..", file), "utf8");
   const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].flatMap(([, target]) => (target && !target.startsWith("http") ? [target] : []));
   for (const target of links) expect(() => readFileSync(path.join(import.meta.dirname, "..", "..", path.dirname(file), target))).not.toThrow();

@@ -118,7 +118,13 @@ describe("the entities", () => {
   test("are missing only where SQL alone reads and writes", async () => {
     const tables: { name: string }[] = await source.query("select table_name as name from information_schema.tables where table_schema = 'public' order by 1");
     const withEntity = new Set(source.entityMetadatas.map(({ tableName }) => tableName));
-    expect(tables.map(({ name }) => name).filter((name) => !withEntity.has(name))).toEqual(["idempotency_keys", "migrations", "outbox", "released_blobs"]);
+    expect(tables.map(({ name }) => name).filter((name) => !withEntity.has(name))).toEqual([
+      "idempotency_keys",
+      "migrations",
+      "outbox",
+      "released_blobs",
+      "sandbox_clock",
+    ]);
   });
 });
 

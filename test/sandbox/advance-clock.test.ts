@@ -180,5 +180,7 @@ test("a database whose clock has been moved is refused without the sandbox, wher
   const real = await startTestApp({ beside: app });
   await real.close();
   await advance(ada.client, { minutes: 1 });
-  await expect(startTestApp({ beside: app })).rejects.toThrow("This database was a sandbox whose clock has been moved. Set SANDBOX=1, or start on another database.");
+  await expect(startTestApp({ beside: app })).rejects.toThrow(
+    "This database was a sandbox whose clock has been moved. Set SANDBOX=1, or start on another database.",
+  );
 });
