@@ -28,9 +28,10 @@ export async function advanceClock(ctx: ViewerCtx, input: Advance): Promise<void
   const destination = destinationOf(clock, input);
   await record(ctx, { action: "clock.advanced", code: destination.toISOString() });
   while (clock.now() < destination) {
-    const midnight = (dayNumber(clock.now()) + 1) * DAY;
-    const step = Math.min(midnight, destination.getTime()) - clock.now().getTime();
-    await inTransaction(ctx, (ctx) => moveAhead(ctx, clock.ahead + step));
+    const now = clock.now();
+    const midnight = (dayNumber(now) + 1) * DAY;
+    const ahead = clock.ahead + Math.min(midnight, destination.getTime()) - now.getTime();
+    await inTransaction(ctx, (ctx) => moveAhead(ctx, ahead));
     await clock.refresh();
     await clock.runDueJobs();
   }

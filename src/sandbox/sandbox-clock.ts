@@ -63,7 +63,7 @@ export class SandboxClock implements Clock {
   }
 
   #schedule(): void {
-    this.#refreshing = setTimeout(() => void this.#follow().then(() => this.#closed || this.#schedule()), REFRESH_MS);
+    if (!this.#closed) this.#refreshing = setTimeout(() => void this.#follow().then(() => this.#schedule()), REFRESH_MS);
   }
 
   async #follow(): Promise<void> {
