@@ -7,7 +7,7 @@ const order = [["kernel"], ["accounts"], ["mailboxes"], ["attachments"], ["messa
 const kernel = ["config", "limits", "clock", "ids", "log", "context", "problem"]
   .map((file) => `./src/${file}.ts`)
   .concat(["./src/db", "./src/ledger", "./src/vault", "./src/graphql"]);
-const root = ["app", "main", "migrate", "data-source", "worker", "schema", "node-resolver"].map((file) => `./src/${file}.ts`);
+const root = ["app", "main", "migrate", "keys", "data-source", "worker", "schema", "node-resolver"].map((file) => `./src/${file}.ts`);
 const placesOf = (name) => (name === "kernel" ? kernel : [`./src/${name}`]);
 
 const zones = order.flatMap(([name], n) => {

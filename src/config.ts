@@ -21,6 +21,15 @@ export const settings = {
   DATABASE_POOL_SIZE: setting("4", "database connections of one process for requests", integer(1, 100)),
   DEMO_PASSWORD: setting("demo-password-1234", "password of the demo accounts, at least 15 characters; refused in production", (text) => text),
   SECRET_KEY: setting("", "32 random bytes in base64 that key stored hashes; the demo makes its own", optional(key)),
+  KEYRING: setting(
+    "",
+    "what keeps the master keys: `file:<path>`, `aws-kms:<key id, ARN or alias>` or `vault:<mount>/<key name>`; the demo makes a file",
+    optional(keyring),
+  ),
+  VAULT_ADDR: setting("", "address of HashiCorp Vault, with https unless it is on this machine", optional(vaultAddress)),
+  VAULT_TOKEN: setting("", "token for Vault", optional(token)),
+  VAULT_TOKEN_FILE: setting("", "file that holds the token for Vault, read anew each time", (text) => text),
+  VAULT_NAMESPACE: setting("", "namespace in Vault Enterprise", optional(namespace)),
   ORGANISATION_NAME: setting("Example Health", "name shown to people", (text) => text),
   ORGANISATION_DOMAINS: setting("insurer.example", "mail domains of the organisation's employees and teams, separated by commas", some(list(domain))),
   SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
@@ -40,7 +49,21 @@ export const settings = {
 } as const;
 
 /** Settings without which production does not start. */
-export const requiredInProduction = ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"] as const;
+export const requiredInProduction = ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "KEYRING", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"] as const;
+
+/** What keeps the master keys. */
+export type KeyringSettings =
+  { readonly kind: "file"; readonly path: string } | { readonly kind: "aws-kms"; readonly keyId: string } | ({ readonly kind: "vault" } & TransitSettings);
+
+/** A key in Vault's Transit engine, and how to reach it. Of `token` and `tokenFile` one is empty. */
+export interface TransitSettings {
+  readonly mount: string;
+  readonly key: string;
+  readonly address: string;
+  readonly token: string;
+  readonly tokenFile: string;
+  readonly namespace: string | null;
+}
 
 /** What the server was told, checked and frozen. `mode` is `demo` when nothing was set and `production` once a database is. */
 export interface Config {
@@ -56,6 +79,8 @@ export interface Config {
   readonly demoPassword: string | null;
   /** Null in the demo until the data folder has given its own. */
   readonly secretKey: Buffer | null;
+  /** Null in the demo, which makes a key file in its data folder. */
+  readonly keyring: KeyringSettings | null;
   readonly organisation: { readonly name: string; readonly domains: readonly string[] };
   readonly session: { readonly idleMinutes: number; readonly hours: number };
   readonly introspection: "everyone" | "signed-in" | "nobody";
@@ -89,6 +114,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const sandbox = read("SANDBOX", settings.SANDBOX, false);
   if (sandbox && env.NODE_ENV === "production") faults.push("SANDBOX must not be 1 in production");
   const demoPassword = read("DEMO_PASSWORD", settings.DEMO_PASSWORD, "");
+  const keyring = read("KEYRING", settings.KEYRING, null);
+  const vault = {
+    address: read("VAULT_ADDR", settings.VAULT_ADDR, null) ?? "",
+    token: read("VAULT_TOKEN", settings.VAULT_TOKEN, null) ?? "",
+    tokenFile: read("VAULT_TOKEN_FILE", settings.VAULT_TOKEN_FILE, ""),
+    namespace: read("VAULT_NAMESPACE", settings.VAULT_NAMESPACE, null),
+  };
+  if (keyring?.kind === "vault") {
+    if (!env.VAULT_ADDR?.trim()) faults.push(`VAULT_ADDR is missing: ${settings.VAULT_ADDR.about}`);
+    if (!env.VAULT_TOKEN?.trim() === !env.VAULT_TOKEN_FILE?.trim()) faults.push("VAULT_TOKEN or VAULT_TOKEN_FILE must be set, and not both");
+  }
   if (demo) {
     if (demoPassword.length < 15) faults.push("DEMO_PASSWORD must have at least 15 characters");
   } else {
@@ -107,6 +143,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     databasePoolSize: read("DATABASE_POOL_SIZE", settings.DATABASE_POOL_SIZE, 1),
     demoPassword: demo ? demoPassword : null,
     secretKey: read("SECRET_KEY", settings.SECRET_KEY, null),
+    keyring: keyring?.kind === "vault" ? { ...keyring, ...vault } : keyring,
     organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains: read("ORGANISATION_DOMAINS", settings.ORGANISATION_DOMAINS, []) },
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
@@ -194,4 +231,32 @@ function key(text: string): Buffer {
   const bytes = Buffer.from(text, "base64");
   if (bytes.length < 32 || !/^[\w+/-]+={0,2}$/.test(text)) throw new Error("must hold at least 32 bytes in base64");
   return bytes;
+}
+
+function keyring(text: string): { kind: "file"; path: string } | { kind: "aws-kms"; keyId: string } | { kind: "vault"; mount: string; key: string } {
+  const [, file, keyId, mount = "transit", key] = /^(?:file:(.+)|aws-kms:([\w:/-]+)|vault:(?:([\w./-]+)\/)?([\w.-]+))$/.exec(text) ?? [];
+  if (file !== undefined) return { kind: "file", path: file };
+  if (keyId !== undefined) return { kind: "aws-kms", keyId };
+  if (key !== undefined) return { kind: "vault", mount, key };
+  throw new Error(`must be file:<path>, aws-kms:<key id, ARN or alias> or vault:<mount>/<key name>, not "${text}"`);
+}
+
+/** Data keys travel there unwrapped. */
+function vaultAddress(text: string): string {
+  const address = url(text);
+  if (address.startsWith("http:") && !["localhost", "127.0.0.1", "[::1]"].includes(new URL(address).hostname)) {
+    throw new Error("must begin with https: unless Vault is on this machine");
+  }
+  return address;
+}
+
+/** Its faults never quote it. */
+function token(text: string): string {
+  if (!/^[\x21-\x7e]+$/.test(text)) throw new Error("must be one word");
+  return text;
+}
+
+function namespace(text: string): string {
+  if (!/^[\w./-]+$/.test(text)) throw new Error(`must be a path of letters and digits, not "${text}"`);
+  return text;
 }

@@ -60,7 +60,7 @@ export class LocalBlobStore implements BlobStore {
 }
 
 /** A rename is durable once its folder is (POSIX); where folders cannot be opened for it, the file system must do. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r").catch(() => null);
   if (handle === null) return;
   try {

@@ -84,6 +84,7 @@ function testConfig(overrides: Partial<Config>): Config {
     databasePoolSize: 4,
     demoPassword: null,
     secretKey: Buffer.alloc(32, 7),
+    keyring: null,
     organisation: { name: "Example Health", domains: ["insurer.example"] },
     session: { idleMinutes: 60, hours: 12 },
     introspection: "signed-in",
