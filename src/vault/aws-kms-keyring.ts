@@ -1,5 +1,5 @@
 import { DecryptCommand, EncryptCommand, KMSClient, KMSServiceException } from "@aws-sdk/client-kms";
-import { type Keyring, KeyringRefused, KeyringUnavailable, type WrappedKey } from "./keyring.ts";
+import { codeOf, type Keyring, KeyringRefused, KeyringUnavailable, type WrappedKey } from "./keyring.ts";
 
 /** A request that waits for a key must still be answered within five seconds. */
 const DEADLINE_MS = 4000;
@@ -8,9 +8,6 @@ const ATTEMPTS = 3;
 
 /** How KMS says that it is asked too often: by name, with status 400. */
 const throttled = new Set(["ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"]);
-
-/** How the SDK says that it got no answer, or no credentials to ask with. */
-const unanswered = new Set(["TimeoutError", "AbortError", "CredentialsProviderError"]);
 
 /**
  * A symmetric key in AWS KMS. The context is bound as the encryption context `dataKey`, which CloudTrail shows. Region,
@@ -28,7 +25,7 @@ export class AwsKmsKeyring implements Keyring {
   /** The master key is the ARN that KMS answers, not the alias we asked for. */
   async wrap(dataKey: Buffer, context: string): Promise<WrappedKey> {
     const command = new EncryptCommand({ KeyId: this.keyId, Plaintext: dataKey, EncryptionContext: { dataKey: context } });
-    const { CiphertextBlob, KeyId } = await answered("Encrypt", (abortSignal) => this.#client.send(command, { abortSignal }));
+    const { CiphertextBlob, KeyId } = await this.#answered("Encrypt", (abortSignal) => this.#client.send(command, { abortSignal }));
     if (CiphertextBlob === undefined || KeyId === undefined) throw refusal("Encrypt", "EMPTY_ANSWER");
     return { wrapped: Buffer.from(CiphertextBlob), masterKeyId: KeyId };
   }
@@ -36,7 +33,7 @@ export class AwsKmsKeyring implements Keyring {
   /** The ciphertext itself names the key it needs. */
   async unwrap(wrapped: Buffer, context: string): Promise<Buffer> {
     const command = new DecryptCommand({ CiphertextBlob: wrapped, EncryptionContext: { dataKey: context } });
-    const { Plaintext } = await answered("Decrypt", (abortSignal) => this.#client.send(command, { abortSignal }));
+    const { Plaintext } = await this.#answered("Decrypt", (abortSignal) => this.#client.send(command, { abortSignal }));
     if (Plaintext === undefined) throw refusal("Decrypt", "EMPTY_ANSWER");
     return Buffer.from(Plaintext);
   }
@@ -45,20 +42,19 @@ export class AwsKmsKeyring implements Keyring {
   async presentMasterKey(): Promise<string> {
     return (await this.wrap(Buffer.alloc(1), "present-master-key")).masterKeyId;
   }
-}
 
-async function answered<T>(operation: string, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  try {
-    return await ask(AbortSignal.timeout(DEADLINE_MS));
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const code = "code" in error && typeof error.code === "string" ? error.code : error.name;
-    if (error instanceof KMSServiceException) {
+  async #answered<T>(operation: string, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    await this.#client.config.region().catch(() => {
+      throw new KeyringRefused("AWS_REGION is missing: AWS KMS cannot be asked without it.", "REGION");
+    });
+    try {
+      return await ask(AbortSignal.timeout(DEADLINE_MS));
+    } catch (error) {
+      if (!(error instanceof KMSServiceException)) throw new KeyringUnavailable("AWS KMS", codeOf(error)); // No answer, or nobody to ask as
       const status = error.$metadata.httpStatusCode ?? 0;
-      throw status >= 500 || status === 429 || throttled.has(error.name) ? new KeyringUnavailable("AWS KMS", code) : refusal(operation, code);
+      if (status >= 500 || status === 429 || throttled.has(error.name)) throw new KeyringUnavailable("AWS KMS", error.name);
+      throw refusal(operation, error.name);
     }
-    if (unanswered.has(error.name) || code !== error.name) throw new KeyringUnavailable("AWS KMS", code);
-    throw error;
   }
 }
 

@@ -50,3 +50,10 @@ export class MasterKeyMissing extends Error {
     super(`The master key ${masterKeyId} is missing from the keyring.`);
   }
 }
+
+/** What went wrong on the way to a service: the system's code, as clients wrap it, or the name of the error. */
+export function codeOf(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  if (cause instanceof Error && "code" in cause && typeof cause.code === "string") return cause.code;
+  return cause instanceof Error ? cause.name : "unknown";
+}

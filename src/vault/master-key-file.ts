@@ -29,16 +29,14 @@ export async function readMasterKeys(file: string): Promise<MasterKey[]> {
 /** Makes the demo's key file unless it is there: whole or not at all, since another process may start beside this one. */
 export async function ensureKeyFile(file: string, clock: Clock): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true });
-  const draft = `${file}.${process.pid}`;
+  const draft = `${file}.${randomBytes(8).toString("hex")}`;
   await writeFile(draft, lineOf(newMasterKey(clock)), { mode: 0o600, flush: true });
-  try {
-    await link(draft, file);
-    await syncFolder(path.dirname(file));
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  } finally {
-    await rm(draft);
-  }
+  await link(draft, file)
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    })
+    .finally(() => rm(draft));
+  await syncFolder(path.dirname(file));
 }
 
 /** Puts a new master key first and keeps the others, so that they still unwrap. Returns its id. */

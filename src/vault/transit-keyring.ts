@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { TransitSettings } from "../config.ts";
-import { type Keyring, KeyringRefused, KeyringUnavailable, type WrappedKey } from "./keyring.ts";
+import { codeOf, type Keyring, KeyringRefused, KeyringUnavailable, type WrappedKey } from "./keyring.ts";
 
 /** A request that waits for a key must still be answered within five seconds. */
 const DEADLINE_MS = 4000;
@@ -104,11 +104,4 @@ export class TransitKeyring implements Keyring {
 
 function base64(text: string): string {
   return Buffer.from(text).toString("base64");
-}
-
-/** The system's code for what went wrong on the way, as fetch wraps it, or the name of the error. */
-function codeOf(error: unknown): string {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  if (cause instanceof Error && "code" in cause && typeof cause.code === "string") return cause.code;
-  return cause instanceof Error ? cause.name : "unknown";
 }
