@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { Clock } from "../src/clock.ts";
+import { createKeyring } from "../src/vault/create-keyring.ts";
 import { DataKeys } from "../src/vault/data-keys.ts";
-import { FileKeyring } from "../src/vault/file-keyring.ts";
 
 /** Where the benchmark keeps its databases, keys and files. */
 export const dataDir = path.join(import.meta.dirname, "data");
@@ -11,5 +11,5 @@ export const masterKeys = path.join(dataDir, "master-keys");
 
 /** The data keys of the benchmark's database. */
 export async function openDataKeys(databaseUrl: string, clock: Clock): Promise<DataKeys> {
-  return new DataKeys(databaseUrl, await FileKeyring.open(masterKeys), clock);
+  return new DataKeys(databaseUrl, await createKeyring({ keyring: null, dataDir: path.dirname(masterKeys) }, clock), clock);
 }

@@ -34,6 +34,7 @@ export const commands = {
       DATA_DIR: dataDir,
       DATABASE_URL: databaseUrl,
       SECRET_KEY: newSecretKey(),
+      KEYRING: `file:${masterKeys}`,
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
       PARTS: part,

@@ -16,8 +16,8 @@ import { mustNotHaveBeenMoved, SandboxClock } from "./sandbox/sandbox-clock.ts";
 import { createSchema } from "./schema.ts";
 import { createHttp } from "./server/http.ts";
 import { LocalBlobStore } from "./vault/blob-store.ts";
+import { createKeyring } from "./vault/create-keyring.ts";
 import { DataKeys } from "./vault/data-keys.ts";
-import { FileKeyring } from "./vault/file-keyring.ts";
 import { createKeyedHash } from "./vault/keyed-hash.ts";
 import { localSecretKey } from "./vault/local-secret-key.ts";
 import { runDueJobs, startWorker } from "./worker.ts";
@@ -48,8 +48,9 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     const blobs = new LocalBlobStore(path.join(config.dataDir, "blobs"));
     await blobs.prepare();
     const keyedHash = createKeyedHash(config.secretKey ?? (await localSecretKey(config.dataDir)));
+    const keyring = await createKeyring(config, realTime);
     await migrate(databaseUrl);
-    const keyring = await FileKeyring.open(path.join(config.dataDir, "master-keys"));
+
     const dataSource = await createDataSource({ url: databaseUrl, poolSize: config.databasePoolSize }).initialize();
     closing.push(() => dataSource.destroy());
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);

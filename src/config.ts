@@ -16,7 +16,7 @@ export const settings = {
   HOST: setting("", "address to listen on; the demo listens on 127.0.0.1, production on 0.0.0.0", (text) => text),
   PUBLIC_URL: setting("", "address people open, used in links and cookies and as allowed origin; in production https", optional(url)),
   ALLOWED_ORIGINS: setting("", "further web origins that may open a WebSocket, separated by commas", list(origin)),
-  DATA_DIR: setting("./data", "folder of attachments and, in the demo, of the database and the secret key", (text) => text),
+  DATA_DIR: setting("./data", "folder of attachments and, in the demo, of the database and the keys", (text) => text),
   DATABASE_URL: setting("", "PostgreSQL 15 or newer; unset runs the demo on an embedded PostgreSQL", optional(databaseUrl)),
   DATABASE_POOL_SIZE: setting("4", "database connections of one process for requests", integer(1, 100)),
   DEMO_PASSWORD: setting("demo-password-1234", "password of the demo accounts, at least 15 characters; refused in production", (text) => text),

@@ -41,7 +41,7 @@ registerEnumType(ProblemCode, {
     IDEMPOTENCY_CONFLICT: { description: "The idempotency key was used within the last 24 hours with other input. Use a new key for a new message." },
     THROTTLED: { description: "Too many attempts at once; try again after `retryAfter` seconds." },
     STORAGE_UNAVAILABLE: { description: "The file could not be stored for now. Nothing was kept; try again later." },
-    UNAVAILABLE: { description: "The service cannot reach its database for now. Nothing was changed; try again shortly." },
+    UNAVAILABLE: { description: "The service cannot reach its database or its keys for now. Nothing was changed; try again shortly." },
   },
 });
 

@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Readable } from "node:stream";
@@ -21,6 +21,7 @@ const production: Environment = {
   DATABASE_URL: "postgres://mailbox:a-password@db.internal:5432/mailbox",
   PUBLIC_URL: "https://mail.insurer.example",
   SECRET_KEY: newSecretKey(),
+  KEYRING: "file:/run/secrets/master-keys",
   ORGANISATION_NAME: "Example Health",
   ORGANISATION_DOMAINS: "insurer.example",
 };
@@ -34,6 +35,7 @@ test("without settings it is the demo, on this machine only", () => {
     databaseUrl: null,
     demoPassword: settings.DEMO_PASSWORD.default,
     secretKey: null,
+    keyring: null,
     organisation: { name: "Example Health", domains: ["insurer.example"] },
     introspection: "everyone",
     parts: ["api", "worker"],
@@ -74,6 +76,17 @@ test("lists take commas, and addresses lose the slash at their end", () => {
   });
 });
 
+test.each<[keyring: string, expected: object]>([
+  ["file:/run/secrets/master-keys", { kind: "file", path: "/run/secrets/master-keys" }],
+  ["aws-kms:alias/mailbox", { kind: "aws-kms", keyId: "alias/mailbox" }],
+  ["aws-kms:arn:aws:kms:eu-central-1:111122223333:key/mrk-1", { kind: "aws-kms", keyId: "arn:aws:kms:eu-central-1:111122223333:key/mrk-1" }],
+  ["vault:mailbox", { kind: "vault", mount: "transit", key: "mailbox", address: "https://vault.internal:8200", tokenFile: "/run/token", token: "" }],
+  ["vault:teams/mail/mailbox", { kind: "vault", mount: "teams/mail", key: "mailbox", namespace: null }],
+])("the keyring %s is understood", (keyring, expected) => {
+  const environment = { KEYRING: keyring, VAULT_ADDR: "https://vault.internal:8200/", VAULT_TOKEN_FILE: "/run/token" };
+  expect(readConfig({ ...production, ...environment }).keyring).toMatchObject(expected);
+});
+
 describe("a wrong setting is named with what is wrong about it:", () => {
   test.each<[name: keyof typeof settings, value: string, fault: string]>([
     ["PORT", "http", 'must be a whole number from 0 to 65535, not "http"'],
@@ -88,6 +101,12 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["DEMO_PASSWORD", "short", "must have at least 15 characters"],
     ["SECRET_KEY", "too short", "must hold at least 32 bytes in base64"],
     ["SECRET_KEY", "long enough but a sentence that is not in base64 at all", "must hold at least 32 bytes in base64"],
+    ["KEYRING", "gcp-kms:mailbox", 'must be file:<path>, aws-kms:<key id, ARN or alias> or vault:<mount>/<key name>, not "gcp-kms:mailbox"'],
+    ["KEYRING", "file:", 'must be file:<path>, aws-kms:<key id, ARN or alias> or vault:<mount>/<key name>, not "file:"'],
+    ["VAULT_ADDR", "vault.internal:8200", 'must be an address that begins with https:// or http://, not "vault.internal:8200"'],
+    ["VAULT_ADDR", "http://vault.internal:8200", "must begin with https: unless Vault is on this machine"],
+    ["VAULT_TOKEN", "two words", "must be one word"],
+    ["VAULT_NAMESPACE", "a\nb", 'must be a path of letters and digits, not "a\nb"'],
     ["ORGANISATION_DOMAINS", "insurer", 'must hold domain names, not "insurer"'],
     ["ORGANISATION_DOMAINS", "insurer.example, https://x.example", 'must hold domain names, not "https://x.example"'],
     ["ORGANISATION_DOMAINS", ",", "must name at least one"],
@@ -104,6 +123,15 @@ describe("a wrong setting is named with what is wrong about it:", () => {
 
   test.each(["mysql://root:a-password@db/mailbox", "a-password", "postgres:/a-password"])("DATABASE_URL, but not what it holds: %s", (value) => {
     expect(faultsOf({ ...production, DATABASE_URL: value })).toEqual(["DATABASE_URL must be an address that begins with postgres:// or postgresql://"]);
+  });
+
+  test("Vault needs its address and one way to get a token", () => {
+    const oneToken = "VAULT_TOKEN or VAULT_TOKEN_FILE must be set, and not both";
+    const vault = { KEYRING: "vault:mailbox", VAULT_ADDR: "http://127.0.0.1:8200" };
+    expect(faultsOf({ KEYRING: "vault:mailbox" })).toEqual([`VAULT_ADDR is missing: ${settings.VAULT_ADDR.about}`, oneToken]);
+    expect(faultsOf(vault)).toEqual([oneToken]);
+    expect(faultsOf({ ...vault, VAULT_TOKEN: "hvs.a", VAULT_TOKEN_FILE: "/run/token" })).toEqual([oneToken]);
+    expect(faultsOf({ ...vault, VAULT_TOKEN: "hvs.a" })).toEqual([]);
   });
 
   test("all of them together, one a line", () => {
@@ -155,13 +183,17 @@ describe("the server's process", () => {
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), "secure-mailbox-start-"));
     await writeFile(path.join(directory, "file"), "");
+    await writeFile(path.join(directory, "master-keys"), `first ${newSecretKey()}\n`, { mode: 0o600 });
   });
 
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   test("ends with one clear line for each thing that is wrong with its settings, its folder or its address", async () => {
-    const [settings, folder, host] = await Promise.all([
+    await writeFile(path.join(directory, "open-keys"), `first ${newSecretKey()}\n`);
+    await chmod(path.join(directory, "open-keys"), 0o644);
+    const [settings, keyring, folder, host] = await Promise.all([
       ended(start({ ...production, PORT: "http", DATABASE_URL: "mysql://mailbox:a-password@db/mailbox" })),
+      ended(start({ ...production, PORT: "0", DATA_DIR: path.join(directory, "data"), KEYRING: `file:${directory}/open-keys` })),
       ended(start({ PORT: "0", DATA_DIR: path.join(directory, "file", "below") })),
       ended(start({ PORT: "0", DATA_DIR: path.join(directory, "data"), HOST: "192.0.2.1" })),
     ]);
@@ -174,6 +206,11 @@ describe("the server's process", () => {
         "  DATABASE_URL must be an address that begins with postgres:// or postgresql://\n",
       ].join("\n"),
     });
+    expect(keyring).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: `The key file ${directory}/open-keys has mode 0644, which opens it to others. Run: chmod 600 ${directory}/open-keys\n`,
+    });
     expect(folder).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(/^DATA_DIR \S+file\/below\S* is not writable: [^\n]+\n$/) });
     expect(host).toEqual({ code: 1, stdout: "", stderr: "HOST 192.0.2.1 is no address of this machine (EADDRNOTAVAIL).\n" });
   }, 120_000);
@@ -183,7 +220,8 @@ describe("the server's process", () => {
     const other = new Postgres({ connectionString: database.url });
     await other.connect();
     await other.query("begin; lock table migrations");
-    const server = start({ ...production, PORT: "0", DATA_DIR: path.join(directory, "data"), DATABASE_URL: database.url });
+    const settings = { PORT: "0", DATA_DIR: path.join(directory, "data"), DATABASE_URL: database.url, KEYRING: `file:${directory}/master-keys` };
+    const server = start({ ...production, ...settings });
     try {
       const waiting = "select from pg_locks l join pg_database d on d.oid = l.database where d.datname = current_database() and not l.granted";
       await eventually(async () => expect((await other.query(waiting)).rowCount).toBe(1), 60_000);

@@ -195,7 +195,7 @@ export type ProblemCode =
   | 'THROTTLED'
   /** Nobody is signed in, or the session has ended. Sign in, then try again. */
   | 'UNAUTHENTICATED'
-  /** The service cannot reach its database for now. Nothing was changed; try again shortly. */
+  /** The service cannot reach its database or its keys for now. Nothing was changed; try again shortly. */
   | 'UNAVAILABLE';
 
 /** In which line a recipient stands. */

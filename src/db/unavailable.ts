@@ -1,3 +1,5 @@
+import { KeyringUnavailable } from "../vault/keyring.ts";
+
 const connectionCodes = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -29,6 +31,11 @@ export function isDatabaseAway(error: unknown): boolean {
   if (connectionCodes.has(code) || code.startsWith("08") || connectionWords.test(error.message)) return true;
   if (error instanceof AggregateError) return error.errors.some(isDatabaseAway);
   return "driverError" in error && isDatabaseAway(error.driverError);
+}
+
+/** True when the database or what keeps the master keys is away, so that the same request may succeed soon. */
+export function isAway(error: unknown): boolean {
+  return error instanceof KeyringUnavailable || isDatabaseAway(error);
 }
 
 /** True when PostgreSQL gave up a transaction that may simply be run again (deadlock, serialisation). */

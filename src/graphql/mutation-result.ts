@@ -1,6 +1,6 @@
 import { type ClassType, createUnionType } from "type-graphql";
 import type { Ctx } from "../context.ts";
-import { isDatabaseAway } from "../db/unavailable.ts";
+import { isAway } from "../db/unavailable.ts";
 import { record } from "../ledger/record.ts";
 import { Problem, ProblemCode, Refusal } from "../problem.ts";
 
@@ -17,19 +17,19 @@ export function resultOf<T extends object>(name: string, payload: ClassType<T>) 
 /** Refusals that say nothing about anybody and would only fill the ledger. */
 const notRecorded = new Set([ProblemCode.THROTTLED, ProblemCode.UNAVAILABLE, ProblemCode.STORAGE_UNAVAILABLE]);
 
-/** Runs a mutation; a refusal becomes data and is recorded, an absent database becomes UNAVAILABLE, a bug stays an error. */
+/** Runs a mutation; a refusal becomes data and is recorded, an absent database or keyring becomes UNAVAILABLE, a bug stays an error. */
 export async function orProblem<T>(ctx: Ctx, work: () => Promise<T>): Promise<T | Problem> {
   try {
     return await work();
   } catch (error) {
-    if (isDatabaseAway(error)) return unavailable();
+    if (isAway(error)) return unavailable();
     if (!(error instanceof Refusal)) throw error;
     const { problem } = error;
     if (!notRecorded.has(problem.code)) {
       try {
         await record(ctx, { action: "request.refused", code: problem.code });
       } catch (failure) {
-        if (isDatabaseAway(failure)) return unavailable();
+        if (isAway(failure)) return unavailable();
         throw failure;
       }
     }
@@ -37,7 +37,7 @@ export async function orProblem<T>(ctx: Ctx, work: () => Promise<T>): Promise<T 
   }
 }
 
-/** The answer while PostgreSQL is away. */
+/** The answer while PostgreSQL or the keyring is away. */
 export function unavailable(): Problem {
-  return new Problem(ProblemCode.UNAVAILABLE, "The service cannot reach its database for now. Nothing was changed; try again shortly.", { retryAfter: 5 });
+  return new Problem(ProblemCode.UNAVAILABLE, "The service cannot reach its database or its keys for now. Nothing was changed; try again shortly.", { retryAfter: 5 });
 }

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { Ctx, Services, ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
-import { isDatabaseAway } from "../db/unavailable.ts";
+import { isAway } from "../db/unavailable.ts";
 import { type Connection, decodeCursor } from "../graphql/connection.ts";
 import { encodeId } from "../graphql/node-id.ts";
 import type { Action, Event } from "../ledger/event.ts";
@@ -120,7 +120,7 @@ async function readAsHolder(ctx: ViewerCtx, mailboxId: string, after: number): P
     const mailbox = await findHeldMailbox(ctx, mailboxId);
     return mailbox === undefined ? "lost" : await readFeed(ctx, mailbox, after, BATCH);
   } catch (error) {
-    if (isDatabaseAway(error)) return "away";
+    if (isAway(error)) return "away";
     throw error;
   }
 }

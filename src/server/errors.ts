@@ -1,6 +1,6 @@
 import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import type { Logger } from "pino";
-import { isDatabaseAway } from "../db/unavailable.ts";
+import { isAway } from "../db/unavailable.ts";
 import { unavailable } from "../graphql/mutation-result.ts";
 import { type Problem, Refusal } from "../problem.ts";
 
@@ -11,7 +11,7 @@ export const INTERNAL = "INTERNAL";
 export function toClientError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
   const cause = causeOf(error);
   if (cause instanceof Refusal) return coded(formatted, cause.problem);
-  if (isDatabaseAway(cause)) return coded(formatted, unavailable());
+  if (isAway(cause)) return coded(formatted, unavailable());
   const known =
     cause instanceof GraphQLError ||
     (cause instanceof Error && formatted.extensions?.code !== undefined && formatted.extensions.code !== "INTERNAL_SERVER_ERROR");
@@ -24,7 +24,7 @@ export function toClientError(formatted: GraphQLFormattedError, error: unknown):
 export function logUnexpected(log: Logger, error: unknown, facts: { requestId: string; operation?: string | undefined; path?: string | undefined }): void {
   const cause = causeOf(error);
   if (cause instanceof Refusal || cause instanceof GraphQLError) return;
-  if (isDatabaseAway(cause)) log.warn({ ...facts, kind: "database away" }, "a request could not reach the database");
+  if (isAway(cause)) log.warn({ ...facts, err: cause }, "a request could not reach the database or the keyring");
   else log.error({ ...facts, err: cause }, "a request failed unexpectedly");
 }
 

@@ -9,7 +9,7 @@ import { downloadAttachment } from "../attachments/download-attachment.ts";
 import { SECOND } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { createCtx, type Ctx, type Services, signedIn } from "../context.ts";
-import { isDatabaseAway } from "../db/unavailable.ts";
+import { isAway } from "../db/unavailable.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
 import { createApollo, createValidator, isOpenToAnonymous, notSignedIn, type RequestCtx } from "./graphql.ts";
 import { type Readiness, health } from "./health.ts";
@@ -198,11 +198,11 @@ function failure(code: string, message: string, extensions: Record<string, unkno
 
 function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply, { log }: Services): FastifyReply {
   if (error instanceof Refusal) return reply.code(statusOf[error.problem.code] ?? 400).send(failure(error.problem.code, error.problem.message));
-  if (isDatabaseAway(error))
+  if (isAway(error))
     return reply
       .code(503)
       .header("retry-after", "5")
-      .send(failure(ProblemCode.UNAVAILABLE, "The service cannot reach its database for now. Try again shortly."));
+      .send(failure(ProblemCode.UNAVAILABLE, "The service cannot reach its database or its keys for now. Try again shortly."));
   const { statusCode = 500 } = error;
   const code = statusCode === 413 ? ProblemCode.LIMIT_EXCEEDED : ProblemCode.INVALID_INPUT;
   if (error instanceof UploadRefused) return reply.code(statusCode).header("connection", "close").send(failure(code, error.message));

@@ -6,7 +6,7 @@ import { type Keyring, KeyringUnavailable } from "./keyring.ts";
 import { ensureKeyFile } from "./master-key-file.ts";
 
 /** The keyring of the configuration. One that refuses us is an error at the start; one that is away may come back. */
-export async function createKeyring(config: Config, clock: Clock): Promise<Keyring> {
+export async function createKeyring(config: Pick<Config, "keyring" | "dataDir">, clock: Clock): Promise<Keyring> {
   const keyring = await openKeyring(config, clock);
   await keyring.presentMasterKey().catch((error: unknown) => {
     if (!(error instanceof KeyringUnavailable)) throw error;
@@ -15,7 +15,7 @@ export async function createKeyring(config: Config, clock: Clock): Promise<Keyri
 }
 
 /** Clients of services are loaded only where they are used. */
-async function openKeyring({ keyring, dataDir }: Config, clock: Clock): Promise<Keyring> {
+async function openKeyring({ keyring, dataDir }: Pick<Config, "keyring" | "dataDir">, clock: Clock): Promise<Keyring> {
   switch (keyring?.kind) {
     case undefined: {
       const file = path.join(dataDir, "master-keys");

@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -13,11 +13,14 @@ const root = path.join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
 let database: TestDatabase;
 let dataDir: string;
+let keyFile: string;
 
 beforeAll(async () => {
   await run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { cwd: root });
   database = await createDatabase();
   dataDir = await mkdtemp(path.join(tmpdir(), "secure-mailbox-production-"));
+  keyFile = path.join(dataDir, "master-keys");
+  await writeFile(keyFile, `first ${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
 }, 120_000);
 
 afterAll(async () => {
@@ -36,6 +39,7 @@ test("the compiled server starts as the image starts it, holds no demo, and stop
       DATABASE_URL: database.url,
       PUBLIC_URL: "https://mail.insurer.example",
       SECRET_KEY: randomBytes(32).toString("base64"),
+      KEYRING: `file:${keyFile}`,
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
     },
@@ -71,7 +75,7 @@ test("production without its secrets is refused with the whole list", async () =
     (error: { code: number; stderr: string }) => error,
   );
   expect(refused.code).toBe(1);
-  for (const name of ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"])
+  for (const name of ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "KEYRING", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"])
     expect(refused.stderr).toContain(`${name} is missing`);
   expect(refused.stderr).not.toContain("    at ");
 });

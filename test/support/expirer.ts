@@ -1,7 +1,6 @@
 // A process of its own that expires what is due in a database, in batches as small as they can be, until it is killed:
 // node --import tsx test/support/expirer.ts <database URL> <data folder> <the time it is>. Begins when told so on stdin.
 import "reflect-metadata";
-import path from "node:path";
 import { MovableClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
 import { createCtx } from "../../src/context.ts";
@@ -12,8 +11,8 @@ import { Relay } from "../../src/ledger/relay.ts";
 import { createLog } from "../../src/log.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
 import { LocalBlobStore } from "../../src/vault/blob-store.ts";
+import { createKeyring } from "../../src/vault/create-keyring.ts";
 import { DataKeys } from "../../src/vault/data-keys.ts";
-import { FileKeyring } from "../../src/vault/file-keyring.ts";
 import { createKeyedHash } from "../../src/vault/keyed-hash.ts";
 
 const [url = "", dataDir = "", now = ""] = process.argv.slice(2);
@@ -27,7 +26,7 @@ const ctx = createCtx({
   relay: new Relay(dataSource, log),
   blobs: new LocalBlobStore(dataDir),
   keyedHash: createKeyedHash(Buffer.alloc(32)),
-  dataKeys: new DataKeys(url, await FileKeyring.open(path.join(dataDir, "master-keys")), clock),
+  dataKeys: new DataKeys(url, await createKeyring({ keyring: null, dataDir }, clock), clock),
   clock,
   log,
 });
