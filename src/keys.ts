@@ -31,7 +31,7 @@ async function run(command: string | undefined, id: string | undefined, config: 
 async function status(config: Config, db: Db): Promise<void> {
   const keyring = await createKeyring(config, systemClock);
   say(`The present master key is ${await keyring.presentMasterKey()}.`);
-  for (const { masterKeyId, dataKeys } of await masterKeysInUse(db)) say(`${masterKeyId} wraps ${dataKeys} data ${dataKeys === 1 ? "key" : "keys"}.`);
+  for (const { masterKeyId, dataKeys } of await masterKeysInUse(db)) say(`${masterKeyId} wraps ${dataKeys} data key(s).`);
 }
 
 async function rewrap(config: Config, db: Db): Promise<void> {
@@ -43,7 +43,7 @@ async function rewrap(config: Config, db: Db): Promise<void> {
 async function drop(config: Config, db: Db, id: string): Promise<void> {
   const file = keyFileOf(config);
   const use = (await masterKeysInUse(db)).find(({ masterKeyId }) => masterKeyId === id);
-  if (use !== undefined) throw new Error(`The master key ${id} still wraps ${use.dataKeys} data keys. First: npm run keys -- rewrap`);
+  if (use !== undefined) throw new Error(`The master key ${id} still wraps ${use.dataKeys} data key(s). First: npm run keys -- rewrap`);
   await removeMasterKey(file, id);
   say(`The master key ${id} is out of the key file. Backups from before need it: keep its line as long as you keep them.`);
 }

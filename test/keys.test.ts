@@ -30,12 +30,12 @@ test("the master key is changed while the server serves, the old one is dropped,
     letters.push((await deliver(erin, maria, { subject: `Day ${day}` })).id);
   }
   const [old = ""] = await masterKeys();
-  expect(await keys("status")).toBe(`The present master key is ${old}.\n${old} wraps ${DAYS + 1} data keys.\n`);
+  expect(await keys("status")).toBe(`The present master key is ${old}.\n${old} wraps ${DAYS + 1} data key(s).\n`);
 
   await keys("rotate");
   const [present = "", ...others] = await masterKeys();
   expect(others).toEqual([old]);
-  await expect(keys("drop", old)).rejects.toThrow(`The master key ${old} still wraps ${DAYS + 1} data keys. First: npm run keys -- rewrap`);
+  await expect(keys("drop", old)).rejects.toThrow(`The master key ${old} still wraps ${DAYS + 1} data key(s). First: npm run keys -- rewrap`);
   await expect(keys("drop", present)).rejects.toThrow("is the one that wraps");
 
   const stillServing = serveUntil(keys("rewrap"), async () => {
@@ -45,7 +45,7 @@ test("the master key is changed while the server serves, the old one is dropped,
   const { result, rounds } = await stillServing;
   expect(result).toBe(`Data keys wrapped again: ${DAYS + 1}.\n`);
   expect(rounds).toBeGreaterThan(0);
-  expect(await keys("status")).toBe(`The present master key is ${present}.\n${present} wraps ${DAYS + 1} data keys.\n`);
+  expect(await keys("status")).toBe(`The present master key is ${present}.\n${present} wraps ${DAYS + 1} data key(s).\n`);
 
   expect(await keys("drop", old)).toContain(`The master key ${old} is out of the key file.`);
   expect(await masterKeys()).toEqual([present]);

@@ -39,5 +39,7 @@ export async function orProblem<T>(ctx: Ctx, work: () => Promise<T>): Promise<T 
 
 /** The answer while PostgreSQL or the keyring is away. */
 export function unavailable(): Problem {
-  return new Problem(ProblemCode.UNAVAILABLE, "The service cannot reach its database or its keys for now. Nothing was changed; try again shortly.", { retryAfter: 5 });
+  return new Problem(ProblemCode.UNAVAILABLE, "The service cannot reach its database or its keys for now. Nothing was changed; try again shortly.", {
+    retryAfter: 5,
+  });
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { defaultLimits, RETENTION_DAYS } from "../../src/limits.ts";
 import { operationLimits } from "../../src/server/operation-limits.ts";
@@ -29,7 +29,9 @@ test.each([
   expect(read(file)).toContain(fact);
 });
 
-test.each(["README.md", "STYLE.md", "CHANGELOG.md", "docs/api.md", "docs/decisions.md", "docs/sandbox.md"])("every file that %s links to is there", (file) => {
+const pages = readdirSync(path.join(import.meta.dirname, "..", "..", "docs")).filter((name) => name.endsWith(".md"));
+
+test.each(["README.md", "STYLE.md", "CHANGELOG.md", ...pages.map((name) => `docs/${name}`)])("every file that %s links to is there", (file) => {
   const text = readFileSync(path.join(import.meta.dirname, "..", "..", file), "utf8");
   const links = [...text.matchAll(/\]\(([^)#]+)\)/g)].flatMap(([, target]) => (target && !target.startsWith("http") ? [target] : []));
   for (const target of links) expect(() => readFileSync(path.join(import.meta.dirname, "..", "..", path.dirname(file), target))).not.toThrow();
