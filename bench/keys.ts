@@ -6,10 +6,10 @@ import { DataKeys } from "../src/vault/data-keys.ts";
 /** Where the benchmark keeps its databases, keys and files. */
 export const dataDir = path.join(import.meta.dirname, "data");
 
-/** The benchmark's own master keys: all its processes seal and open with the same. */
+/** The benchmark's own master keys, made like the demo's: all its processes seal and open with the same. */
 export const masterKeys = path.join(dataDir, "master-keys");
 
 /** The data keys of the benchmark's database. */
 export async function openDataKeys(databaseUrl: string, clock: Clock): Promise<DataKeys> {
-  return new DataKeys(databaseUrl, await createKeyring({ keyring: null, dataDir: path.dirname(masterKeys) }, clock), clock);
+  return new DataKeys(databaseUrl, await createKeyring({ keyring: null, dataDir }, clock), clock);
 }

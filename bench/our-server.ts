@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import type * as AppModule from "../src/app.ts";
 import type * as ConfigModule from "../src/config.ts";
 import { monotonic, ownCpu, serve } from "./child.ts";
-import { dataDir } from "./keys.ts";
+import { dataDir, masterKeys } from "./keys.ts";
 import { SECRET_KEY } from "./world.ts";
 
 /** How a server is started. */

@@ -65,7 +65,7 @@ test("the master key is changed while the server serves, the old one is dropped,
 test("what cannot be done is said in one line, or with the list of what can", async () => {
   await expect(keys("drop", "none")).rejects.toThrow("holds no master key none.");
   for (const wrong of [[], ["drop"], ["delete"]]) await expect(keys(...wrong)).rejects.toThrow(/^npm run keys -- status .*\n(npm run keys -- .*\n){3}$/);
-}, 60_000);
+}, 120_000);
 
 /** Runs `npm run keys -- ...` as an operator does; throws what it complains about. */
 async function keys(...command: string[]): Promise<string> {

@@ -50,7 +50,7 @@ test("the compiled server starts as the image starts it, holds no demo, and stop
   server.stderr.on("data", (chunk: Buffer) => output.push(chunk.toString()));
   const exited = once(server, "exit");
   try {
-    await eventually(async () => expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200));
+    await eventually(async () => expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200), 30_000);
     const response = await fetch(`http://127.0.0.1:${port}/graphql`, {
       method: "POST",
       headers: { "content-type": "application/json" },
