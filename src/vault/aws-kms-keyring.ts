@@ -2,8 +2,8 @@ import { DecryptCommand, EncryptCommand, KMSClient, KMSServiceException } from "
 import { codeOf, type Keyring, KeyringRefused, KeyringUnavailable, type WrappedKey } from "./keyring.ts";
 
 /** A request that waits for a key must still be answered within five seconds. */
-const DEADLINE_MS = 4000;
-const ATTEMPT_MS = 1500;
+const DEADLINE_MS = 3000;
+const ATTEMPT_MS = 1000;
 const ATTEMPTS = 3;
 
 /** How KMS says that it is asked too often: by name, with status 400. */

@@ -3,7 +3,7 @@ import type { TransitSettings } from "../config.ts";
 import { codeOf, type Keyring, KeyringRefused, KeyringUnavailable, type WrappedKey } from "./keyring.ts";
 
 /** A request that waits for a key must still be answered within five seconds. */
-const DEADLINE_MS = 4000;
+const DEADLINE_MS = 3000;
 
 /** What Vault puts into the `data` of an answer, as far as we ask for it. */
 interface TransitData {
