@@ -6,6 +6,8 @@ import { after, DAY, SECOND } from "../../src/clock.ts";
 import { RETENTION_DAYS } from "../../src/limits.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
 import { sweep } from "../../src/retention/sweep.ts";
+import { MasterKeyMissing } from "../../src/vault/keyring.ts";
+import { addMasterKey, readMasterKeys, removeMasterKey } from "../../src/vault/master-key-file.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -31,6 +33,7 @@ interface Written {
   readonly mailboxKey: string;
 }
 let written: Written;
+let wrappedOnDay100: unknown;
 
 /** Starts a server on these data, at this time, and stops it after the work. */
 async function withApp<T>(data: { url: string; dataDir: string }, at: Date, work: (app: TestApp) => Promise<T>): Promise<T> {
@@ -59,6 +62,8 @@ beforeAll(async () => {
     const later = await deliver(erin, maria, { subject: "Later", text: "The later words" });
     await openMessage(maria, first.id);
     sent(await forwardMessage(maria, first.id, { to: [erin.address] }));
+    const [key] = await sql<{ wrapped: Buffer }>(app, "select wrapped from keys.data_keys where id = 'day/2026-03-02'");
+    wrappedOnDay100 = key?.wrapped;
     return { first: first.id, later: later.id, mailboxId: maria.mailboxId, mailboxKey: maria.mailboxKey };
   });
   backup = await createDatabase(new URL(database.url).pathname.slice(1)); // A physical copy on day 100: tables, keys and all
@@ -122,6 +127,23 @@ test("an old backup restored beside today's keys is noise for the days that are 
     const [file] = data?.mailbox.messages.edges[0]?.node.attachments ?? [];
     expect(await (await maria.download(file?.downloadUrl ?? "")).text()).toBe("a file"); // Passed on on day 100: it lives by that day's key
   });
+});
+
+test("a backup of everything, keys included, is noise once the master key it needs was rotated and dropped", async () => {
+  const copy = await createDatabase(new URL(backup.url).pathname.slice(1));
+  const file = path.join(backupDir, "master-keys");
+  try {
+    await withApp({ url: copy.url, dataDir: backupDir }, day(50), async (app) => {
+      await sql(app, "update keys.data_keys set destroyed_at = null, wrapped = $2 where id = $1", ["day/2026-03-02", wrappedOnDay100]); // As the backup had it
+      expect((await app.ctx().dataKeys.ofDay(START)).id).toBe("day/2026-03-02");
+      const [old] = await readMasterKeys(file);
+      await addMasterKey(file, app.clock);
+      await removeMasterKey(file, old?.id ?? "");
+    });
+    await withApp({ url: copy.url, dataDir: backupDir }, day(50), (app) => expect(app.ctx().dataKeys.ofDay(START)).rejects.toThrow(MasterKeyMissing));
+  } finally {
+    await copy.drop();
+  }
 });
 
 test("a server on an old backup destroys what is due before it answers anybody", async () => {
