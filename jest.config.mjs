@@ -2,6 +2,7 @@
 export default {
   testEnvironment: "node",
   testMatch: ["<rootDir>/test/**/*.test.ts"],
+  testPathIgnorePatterns: ["<rootDir>/test/peers/"], // They need what .ci/run installs: npm run test:peers
   extensionsToTreatAsEsm: [".ts"],
   transform: {
     "^.+\\.ts$": [

@@ -15,7 +15,7 @@ import { destroyPastKeys } from "./retention/destroy-keys.ts";
 import { mustNotHaveBeenMoved, SandboxClock } from "./sandbox/sandbox-clock.ts";
 import { createSchema } from "./schema.ts";
 import { createHttp } from "./server/http.ts";
-import { LocalBlobStore } from "./vault/blob-store.ts";
+import { createBlobStore } from "./vault/create-blob-store.ts";
 import { createKeyring } from "./vault/create-keyring.ts";
 import { DataKeys } from "./vault/data-keys.ts";
 import { createKeyedHash } from "./vault/keyed-hash.ts";
@@ -45,8 +45,7 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
   };
   try {
     const databaseUrl = config.databaseUrl ?? (await startDemoDatabase(config, closing));
-    const blobs = new LocalBlobStore(path.join(config.dataDir, "blobs"));
-    await blobs.prepare();
+    const blobs = await createBlobStore(config, log);
     const keyedHash = createKeyedHash(config.secretKey ?? (await localSecretKey(config.dataDir)));
     const keyring = await createKeyring(config, realTime);
     await migrate(databaseUrl);

@@ -17,6 +17,9 @@ export const settings = {
   PUBLIC_URL: setting("", "address people open, used in links and cookies and as allowed origin; in production https", optional(url)),
   ALLOWED_ORIGINS: setting("", "further web origins that may open a WebSocket, separated by commas", list(origin)),
   DATA_DIR: setting("./data", "folder of attachments and, in the demo, of the database and the keys", (text) => text),
+  BLOB_STORE: setting("", "`s3://bucket/prefix` keeps attachments in that bucket; unset in a folder below `DATA_DIR`", optional(s3Address)),
+  S3_ENDPOINT: setting("", "address of an S3-compatible server; unset is Amazon S3", optional(url)),
+  S3_REGION: setting("", "region of the bucket; unset is the AWS SDK's, with `S3_ENDPOINT` us-east-1", optional(region)),
   DATABASE_URL: setting("", "PostgreSQL 15 or newer; unset runs the demo on an embedded PostgreSQL", optional(databaseUrl)),
   DATABASE_POOL_SIZE: setting("4", "database connections of one process for requests", integer(1, 100)),
   DEMO_PASSWORD: setting("demo-password-1234", "password of the demo accounts, at least 15 characters; refused in production", (text) => text),
@@ -74,6 +77,8 @@ export interface Config {
   readonly publicUrl: string | null;
   readonly allowedOrigins: readonly string[];
   readonly dataDir: string;
+  /** Null keeps attachments in a folder below `dataDir`. */
+  readonly s3: S3Config | null;
   readonly databaseUrl: string | null;
   readonly databasePoolSize: number;
   readonly demoPassword: string | null;
@@ -88,6 +93,17 @@ export interface Config {
   readonly sandbox: boolean;
   readonly logLevel: string;
   readonly limits: Limits;
+}
+
+/** A bucket for attachments. Its credentials are the AWS SDK's own business. */
+export interface S3Config {
+  readonly bucket: string;
+  /** What every object's name begins with: empty, or ending in a slash. */
+  readonly prefix: string;
+  /** Null is Amazon S3. */
+  readonly endpoint: string | null;
+  /** Null leaves it to the AWS SDK. */
+  readonly region: string | null;
 }
 
 /** Settings that do not hold; the message lists every fault, one a line. */
@@ -132,6 +148,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (env.DEMO_PASSWORD) faults.push("DEMO_PASSWORD must not be set in production");
     if (publicUrl && !publicUrl.startsWith("https:") && env.NODE_ENV === "production") faults.push("PUBLIC_URL must begin with https: in production");
   }
+  const bucket = read("BLOB_STORE", settings.BLOB_STORE, null);
+  const s3 = { endpoint: read("S3_ENDPOINT", settings.S3_ENDPOINT, null), region: read("S3_REGION", settings.S3_REGION, null) };
+  for (const name of ["S3_ENDPOINT", "S3_REGION"] as const)
+    if (env[name]?.trim() && !env.BLOB_STORE?.trim()) faults.push(`${name} needs BLOB_STORE to name a bucket`);
   const config: Config = {
     mode,
     port: read("PORT", settings.PORT, 0),
@@ -139,6 +159,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     publicUrl,
     allowedOrigins: read("ALLOWED_ORIGINS", settings.ALLOWED_ORIGINS, []),
     dataDir: read("DATA_DIR", settings.DATA_DIR, ""),
+    s3: bucket && { ...bucket, ...s3 },
     databaseUrl: read("DATABASE_URL", settings.DATABASE_URL, null),
     databasePoolSize: read("DATABASE_POOL_SIZE", settings.DATABASE_POOL_SIZE, 1),
     demoPassword: demo ? demoPassword : null,
@@ -215,6 +236,17 @@ function databaseUrl(text: string): string {
 function url(text: string): string {
   if (!/^https?:\/\//.test(text) || !URL.canParse(text)) throw new Error(`must be an address that begins with https:// or http://, not "${text}"`);
   return text.replace(/\/+$/, "");
+}
+
+function s3Address(text: string): { bucket: string; prefix: string } {
+  const { bucket, folders } = /^s3:\/\/(?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?<folders>(?:\/[\w.-]+)*)\/?$/.exec(text)?.groups ?? {};
+  if (bucket === undefined || folders === undefined) throw new Error(`must have the form s3://bucket/prefix, not "${text}"`);
+  return { bucket, prefix: folders && `${folders.slice(1)}/` };
+}
+
+function region(text: string): string {
+  if (!/^[a-z0-9-]+$/.test(text)) throw new Error(`must be the name of a region, not "${text}"`);
+  return text;
 }
 
 function origin(text: string): string {

@@ -1,3 +1,4 @@
+import { isNativeError } from "node:util/types";
 import { type DestinationStream, pino, type Logger } from "pino";
 
 /** The log: one JSON object a line, with request ids and nothing confidential. */
@@ -5,13 +6,21 @@ export function createLog(level: string, destination?: DestinationStream): Logge
   return pino({ level, base: { service: "secure-mailbox" }, serializers: { err: describe } }, destination);
 }
 
-/** What may be logged of an error: its class, code and stack. Its message may quote input or content, so that stays out. */
-export function describe(error: unknown): { kind: string; code?: string; stack?: string[] } {
-  if (!(error instanceof Error)) return { kind: typeof error };
+interface Described {
+  readonly kind: string;
+  readonly code?: string;
+  readonly stack?: string[];
+  readonly cause?: Described;
+}
+
+/** What may be logged of an error: its class, code, stack and cause. Its message may quote input or content, so that stays out. */
+export function describe(error: unknown): Described {
+  if (!isNativeError(error)) return { kind: typeof error };
   const stack = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
   return {
     kind: error.name,
     ...("code" in error && typeof error.code === "string" ? { code: error.code } : {}),
     stack: stack.slice(0, 10).map((line) => line.trim()),
+    ...(error.cause === undefined ? {} : { cause: describe(error.cause) }),
   };
 }

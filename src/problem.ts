@@ -40,7 +40,7 @@ registerEnumType(ProblemCode, {
     ATTACHMENT_NOT_READY: { description: "An attachment id is unknown, still uploading, or already on another message; upload the file again." },
     IDEMPOTENCY_CONFLICT: { description: "The idempotency key was used within the last 24 hours with other input. Use a new key for a new message." },
     THROTTLED: { description: "Too many attempts at once; try again after `retryAfter` seconds." },
-    STORAGE_UNAVAILABLE: { description: "The file could not be stored for now. Nothing was kept; try again later." },
+    STORAGE_UNAVAILABLE: { description: "The file cannot be stored or fetched for now. Nothing was kept of an upload; try again later." },
     UNAVAILABLE: { description: "The service cannot reach its database or its keys for now. Nothing was changed; try again shortly." },
   },
 });

@@ -87,6 +87,17 @@ test.each<[keyring: string, expected: object]>([
   expect(readConfig({ ...production, ...environment }).keyring).toMatchObject(expected);
 });
 
+test("attachments are in a folder unless a bucket is named, with or without a prefix, a server and a region", () => {
+  expect(readConfig({}).s3).toBe(null);
+  expect(readConfig({ BLOB_STORE: "s3://our-files" }).s3).toEqual({ bucket: "our-files", prefix: "", endpoint: null, region: null });
+  expect(readConfig({ BLOB_STORE: "s3://our.files/mail/box/", S3_ENDPOINT: "http://10.0.0.7:9000/", S3_REGION: "eu-central-1" }).s3).toEqual({
+    bucket: "our.files",
+    prefix: "mail/box/",
+    endpoint: "http://10.0.0.7:9000",
+    region: "eu-central-1",
+  });
+});
+
 describe("a wrong setting is named with what is wrong about it:", () => {
   test.each<[name: keyof typeof settings, value: string, fault: string]>([
     ["PORT", "http", 'must be a whole number from 0 to 65535, not "http"'],
@@ -97,6 +108,11 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["PUBLIC_URL", "ftp://mail.example", 'must be an address that begins with https:// or http://, not "ftp://mail.example"'],
     ["PUBLIC_URL", "https://", 'must be an address that begins with https:// or http://, not "https://"'],
     ["ALLOWED_ORIGINS", "https://a.example, b.example", 'must be an address that begins with https:// or http://, not "b.example"'],
+    ["BLOB_STORE", "/var/blobs", 'must have the form s3://bucket/prefix, not "/var/blobs"'],
+    ["BLOB_STORE", "s3://B", 'must have the form s3://bucket/prefix, not "s3://B"'],
+    ["BLOB_STORE", "s3://bucket//x", 'must have the form s3://bucket/prefix, not "s3://bucket//x"'],
+    ["S3_ENDPOINT", "https://minio.internal", "needs BLOB_STORE to name a bucket"],
+    ["S3_REGION", "eu-central-1", "needs BLOB_STORE to name a bucket"],
     ["DATABASE_POOL_SIZE", "0", 'must be a whole number from 1 to 100, not "0"'],
     ["DEMO_PASSWORD", "short", "must have at least 15 characters"],
     ["SECRET_KEY", "too short", "must hold at least 32 bytes in base64"],
@@ -172,7 +188,7 @@ test("a sandbox is what says so, with or without a database of its own, but neve
 });
 
 test("the README's table of settings has each with its default and its meaning, and no other", () => {
-  const rows = readFileSync(path.join(root, "README.md"), "utf8").matchAll(/^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$/gm);
+  const rows = readFileSync(path.join(root, "README.md"), "utf8").matchAll(/^\| `([A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$/gm);
   const described = [...rows].map(([, name, fallback = "", about]) => ({ name, default: fallback, about }));
   expect(described).toEqual(Object.entries(settings).map(([name, { default: fallback, about }]) => ({ name, default: fallback, about })));
 });

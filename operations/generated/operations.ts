@@ -189,7 +189,7 @@ export type ProblemCode =
   | 'OWN_MESSAGE'
   /** You may write and forward to employees and teams of the organisation only; `addresses` names each one that is neither. Nothing was sent. */
   | 'RECIPIENT_NOT_EMPLOYEE'
-  /** The file could not be stored for now. Nothing was kept; try again later. */
+  /** The file cannot be stored or fetched for now. Nothing was kept of an upload; try again later. */
   | 'STORAGE_UNAVAILABLE'
   /** Too many attempts at once; try again after `retryAfter` seconds. */
   | 'THROTTLED'

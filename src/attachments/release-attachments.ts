@@ -21,6 +21,11 @@ export async function releaseAttachments(ctx: Ctx, from: ReleaseFrom, except: re
   await release(ctx, rows);
 }
 
+/** Removes an upload whose bytes the store could not take; what it may have of them is handed to the job. */
+export async function releaseUpload(ctx: Ctx, id: string): Promise<void> {
+  await inTransaction(ctx, async (ctx) => release(ctx, await ctx.db.run(dropUpload, [id])));
+}
+
 /** Removes uploads that a crash cut off or that nobody put on anything for a day; returns how many. */
 export async function sweepUploads(ctx: Ctx): Promise<number> {
   const now = ctx.clock.now();
@@ -54,6 +59,8 @@ const dropOfDrafts: Dropped = statement(
   "attachments-drop-drafts",
   "delete from attachments where draft_id = any ($1::uuid[]) and id <> all ($2::uuid[]) returning id, blob_id",
 );
+
+const dropUpload: Dropped = statement("attachments-drop-upload", "delete from attachments where id = $1 and stored_at is null returning id, blob_id");
 
 const dropAbandoned: Dropped = statement(
   "attachments-drop-abandoned",

@@ -3,10 +3,12 @@ import { type Ctx, inTransaction, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { record } from "../ledger/record.ts";
-import { ProblemCode, Refusal, refuse, withinLimit } from "../problem.ts";
+import { ProblemCode, refuse, withinLimit } from "../problem.ts";
+import { StorageUnavailable } from "../vault/blob-store.ts";
 import { newBlobKey, storeBlob } from "../vault/sealed-blob.ts";
 import { Attachment, type FileHeader } from "./attachment.ts";
 import { cleanFileName, DETECTION_BYTES, detectMediaType } from "./file-name.ts";
+import { releaseUpload } from "./release-attachments.ts";
 
 /** A file as it comes in. `isCut` says, after its end, whether the parser stopped at the size limit. */
 export interface IncomingFile {
@@ -60,8 +62,8 @@ export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Prom
     return attachment;
   } catch (error) {
     file.bytes.resume();
-    await abandon(ctx, attachment);
-    if (isStorageFault(error)) {
+    await abandon(ctx, attachment, error);
+    if (error instanceof StorageUnavailable) {
       ctx.log.error({ err: error, requestId: ctx.requestId }, "the blob store refused an upload");
       refuse(ProblemCode.STORAGE_UNAVAILABLE, "The file could not be stored for now. Nothing was kept; try again later.", { field: "file", retryAfter: 60 });
     }
@@ -77,9 +79,10 @@ async function announce(ctx: ViewerCtx, { uuid, blobId, createdAt }: Attachment)
   await ctx.db.run(beginUpload, [uuid, blobId, ctx.viewer.accountId, createdAt]);
 }
 
-/** Takes everything of a failed upload back; what cannot be reached now is found by the sweep. */
-async function abandon(ctx: Ctx, { uuid, blobId }: Attachment): Promise<void> {
+/** Takes everything of a failed upload back: a job what the store cannot remove now, the sweep what even the database cannot. */
+async function abandon(ctx: Ctx, { uuid, blobId }: Attachment, error: unknown): Promise<void> {
   try {
+    if (error instanceof StorageUnavailable) return await releaseUpload(ctx, uuid);
     await ctx.blobs.remove(blobId);
     await ctx.db.run(dropUpload, [uuid]);
   } catch (error) {
@@ -91,16 +94,12 @@ function tooLarge(limit: number): never {
   refuse(ProblemCode.LIMIT_EXCEEDED, `A file may have at most ${limit.toLocaleString("en")} bytes. Nothing was kept.`, { field: "file", limit });
 }
 
-function isStorageFault(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error && "path" in error && !(error instanceof Refusal);
-}
-
 /** The client went away, or sent a form that ends too early or holds more than its one file (which carries an HTTP status). */
 function isBrokenOff(error: unknown): boolean {
   return error instanceof Error && ("status" in error || /disconnect|premature|unexpected end|aborted|terminated early/i.test(error.message));
 }
 
-/** Lets a stream pass and keeps its first bytes. */
+/** Lets a stream pass and keeps its first bytes. Who stops early leaves it whole, so that the rest can be read away. */
 class StartOf {
   #chunks: Buffer[] = [];
   #length = 0;
@@ -108,7 +107,7 @@ class StartOf {
   constructor(private readonly source: Readable) {}
 
   async *watched(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.source) {
+    for await (const chunk of this.source.iterator({ destroyOnReturn: false })) {
       const bytes: Buffer = chunk;
       if (this.#length < DETECTION_BYTES) {
         this.#chunks.push(bytes.subarray(0, DETECTION_BYTES - this.#length));

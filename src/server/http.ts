@@ -119,7 +119,6 @@ export async function createHttp({
     handler: async (request, reply) => {
       const ctx: Ctx = await authenticated(request, reply);
       const { status, headers, bytes } = await downloadAttachment(signedIn(ctx), request.params.id, request.headers.range, request.method === "GET");
-      bytes?.on("error", (error) => log.error({ requestId: request.id, err: error }, "a stored file could not be read"));
       return reply
         .code(status)
         .headers(headers)
@@ -188,6 +187,7 @@ const statusOf: Partial<Record<ProblemCode, number>> = {
   [ProblemCode.FORBIDDEN]: 403,
   [ProblemCode.NOT_FOUND]: 404,
   [ProblemCode.UNAVAILABLE]: 503,
+  [ProblemCode.STORAGE_UNAVAILABLE]: 503,
   [ProblemCode.THROTTLED]: 429,
 };
 
@@ -197,7 +197,11 @@ function failure(code: string, message: string, extensions: Record<string, unkno
 }
 
 function sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply, { log }: Services): FastifyReply {
-  if (error instanceof Refusal) return reply.code(statusOf[error.problem.code] ?? 400).send(failure(error.problem.code, error.problem.message));
+  if (error instanceof Refusal) {
+    const { code, message, retryAfter } = error.problem;
+    if (retryAfter !== null) void reply.header("retry-after", String(retryAfter));
+    return reply.code(statusOf[code] ?? 400).send(failure(code, message));
+  }
   if (isAway(error))
     return reply
       .code(503)

@@ -1,71 +1,72 @@
-import { createReadStream, createWriteStream } from "node:fs";
-import { access, constants, mkdir, open, rename, rm } from "node:fs/promises";
-import path from "node:path";
-import { pipeline } from "node:stream/promises";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 
-/** Where the bytes of attachments live. */
+/** Where the bytes of attachments live. Whatever the store itself cannot do is a `StorageUnavailable`. */
 export interface BlobStore {
-  /** Stores a stream whole or not at all; resolves, once it is durable, to its length in bytes. */
-  put(id: string, bytes: AsyncIterable<Buffer> | Readable): Promise<number>;
+  /** Stores a stream whole or not at all; resolves, once it is durable, to its length in bytes. Fails as the stream does. */
+  put(id: string, bytes: AsyncIterable<Buffer>): Promise<number>;
   /** Streams the bytes from `start` to `end`, both included. The stream fails if the blob is gone. */
-  get(id: string, range?: { start: number; end: number }): Readable;
+  get(id: string, range?: ByteRange): Readable;
   /** Removes a blob and whatever an interrupted `put` left of it. Not an error if it is gone. */
   remove(id: string): Promise<void>;
 }
 
-/** Blobs as files below a folder, spread over 256 folders by the last two digits of their id. */
-export class LocalBlobStore implements BlobStore {
-  constructor(private readonly folder: string) {}
+/** A stretch of bytes: the numbers of the first and the last. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
 
-  /** Makes the folder; throws one clear line when it cannot be written. */
-  async prepare(): Promise<void> {
-    try {
-      await mkdir(this.folder, { recursive: true, mode: 0o700 });
-      await access(this.folder, constants.W_OK);
-    } catch (error) {
-      throw new Error(`DATA_DIR ${path.dirname(this.folder)} is not writable: ${error instanceof Error ? error.message : String(error)}`);
-    }
+/** The store cannot take, give or remove bytes for now: it is full, away, refuses us or has lost them. Its `cause` says which. */
+export class StorageUnavailable extends Error {
+  override readonly name = "StorageUnavailable";
+
+  constructor(cause: unknown) {
+    super("The blob store cannot be used for now", { cause });
   }
+}
 
-  async put(id: string, bytes: AsyncIterable<Buffer> | Readable): Promise<number> {
-    const file = this.#fileOf(id);
-    const part = `${file}.part`;
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+/** The bytes on their way into a store. Counts them, and tells afterwards whether they failed or the store did. */
+export class IncomingBytes implements AsyncIterable<Buffer> {
+  length = 0;
+  #failure: { readonly error: unknown } | null = null;
+
+  constructor(private readonly source: AsyncIterable<Buffer>) {}
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    let isTaken = false; // While a chunk is, a store that gives up throws into this very place
     try {
-      const sink = createWriteStream(part, { mode: 0o600, flush: true });
-      await pipeline(bytes, sink);
-      await rename(part, file);
-      await syncFolder(path.dirname(file));
-      return sink.bytesWritten;
+      for await (const chunk of this.source) {
+        this.length += chunk.length;
+        isTaken = true;
+        yield chunk;
+        isTaken = false;
+      }
     } catch (error) {
-      await this.remove(id);
+      if (!isTaken) this.#failure = { error };
       throw error;
     }
   }
 
-  get(id: string, range?: { start: number; end: number }): Readable {
-    return createReadStream(this.#fileOf(id), range);
-  }
-
-  async remove(id: string): Promise<void> {
-    const file = this.#fileOf(id);
-    await Promise.all([rm(file, { force: true }), rm(`${file}.part`, { force: true })]);
-  }
-
-  #fileOf(id: string): string {
-    if (!/^[0-9a-f-]{36}$/.test(id)) throw new Error("A blob id is a UUID");
-    return path.join(this.folder, id.slice(-2), id);
+  /** What to throw for an error met while storing: the source's own as it was, any other as the store's. */
+  failureOf(error: unknown): unknown {
+    return this.#failure === null ? new StorageUnavailable(error) : this.#failure.error;
   }
 }
 
-/** A rename is durable once its folder is (POSIX); where folders cannot be opened for it, the file system must do. */
-export async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r").catch(() => null);
-  if (handle === null) return;
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+/** A stream of what a store gives. It opens when it is first read; its failures are the store's. */
+export function outgoingBytes(open: () => AsyncIterable<Buffer> | Promise<AsyncIterable<Buffer>>): Readable {
+  const bytes = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield* await open();
+    } catch (error) {
+      throw new StorageUnavailable(error);
+    }
+  };
+  return Readable.from(bytes(), { objectMode: false });
+}
+
+/** Ids become names of files and objects, so that nothing else may come this way. */
+export function checkBlobId(id: string): string {
+  if (!/^[0-9a-f-]{36}$/.test(id)) throw new Error("A blob id is a UUID");
+  return id;
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../clock.ts";
-import { syncFolder } from "./blob-store.ts";
+import { syncFolder } from "./local-blob-store.ts";
 import { KeyringRefused } from "./keyring.ts";
 
 /** One line of a key file. */

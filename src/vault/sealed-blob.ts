@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
-import type { BlobStore } from "./blob-store.ts";
+import type { BlobStore, ByteRange } from "./blob-store.ts";
 import { SealBroken } from "./seal.ts";
 
 /*
@@ -24,12 +24,6 @@ export interface SealedBlob {
   readonly key: Buffer;
   /** Length of the file in bytes, before sealing. */
   readonly size: number;
-}
-
-/** A stretch of a file: the numbers of its first and its last byte. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
 }
 
 /** A fresh key for one blob. */

@@ -80,6 +80,7 @@ function testConfig(overrides: Partial<Config>): Config {
     publicUrl: null,
     allowedOrigins: [],
     dataDir: "",
+    s3: null,
     databaseUrl: null,
     databasePoolSize: 4,
     demoPassword: null,

@@ -10,9 +10,9 @@ import { Bus } from "../../src/ledger/bus.ts";
 import { Relay } from "../../src/ledger/relay.ts";
 import { createLog } from "../../src/log.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
-import { LocalBlobStore } from "../../src/vault/blob-store.ts";
 import { createKeyring } from "../../src/vault/create-keyring.ts";
 import { DataKeys } from "../../src/vault/data-keys.ts";
+import { LocalBlobStore } from "../../src/vault/local-blob-store.ts";
 import { createKeyedHash } from "../../src/vault/keyed-hash.ts";
 
 const [url = "", dataDir = "", now = ""] = process.argv.slice(2);
