@@ -27,7 +27,7 @@ export interface Session {
   readonly signOut: () => Promise<void>;
   /** Asks again who is signed in and what they hold. */
   readonly refresh: (lookedUpFor?: SessionState["lookedUpFor"]) => Promise<void>;
-  /** Takes from an operation that ran what later examples need (an upload, another session, a used key), and refreshes. */
+  /** Takes from an operation that ran what later examples need (an upload, another session, an export, a used key), and refreshes. */
   readonly learn: (variables: unknown, answer: Answer) => Promise<void>;
   /** Whether an idempotency key has been sent and answered. */
   readonly keyWasUsed: (key: string) => boolean;
@@ -99,11 +99,12 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
         if (data && name === "idempotencyKey" && typeof value === "string") usedKeys.add(value);
         return value;
       });
-      const { uploadAttachment, sessions, sendMessage, replyToMessage } = (data ?? {}) as LearnableData;
+      const { uploadAttachment, sessions, sendMessage, replyToMessage, exportMessages } = (data ?? {}) as LearnableData;
       const uploaded = uploadAttachment?.attachment?.id;
       const other = sessions?.find(({ isCurrent }) => isCurrent === false)?.id;
       if (uploaded) learned = { ...learned, uploadedAttachmentIds: [...learned.uploadedAttachmentIds, uploaded] };
       if (sessions) learned = { ...learned, sessionId: other };
+      if (exportMessages?.export?.id) learned = { ...learned, exportId: exportMessages.export.id };
       const sent = sendMessage ?? replyToMessage;
       if (sent && !sent.code) learned = { ...learned, uploadedAttachmentIds: [] }; // they are on that message now
       await session.refresh("operation");
@@ -129,10 +130,11 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
 export interface Learned {
   readonly startCursor: string | undefined;
   readonly sessionId: string | undefined;
+  readonly exportId: string | undefined;
   readonly uploadedAttachmentIds: readonly string[];
 }
 
-const nothingLearned: Learned = { startCursor: undefined, sessionId: undefined, uploadedAttachmentIds: [] };
+const nothingLearned: Learned = { startCursor: undefined, sessionId: undefined, exportId: undefined, uploadedAttachmentIds: [] };
 
 /** What may be learned from an answer; all of it is as the operation selected it. */
 interface LearnableData {
@@ -140,4 +142,5 @@ interface LearnableData {
   readonly sessions?: readonly { readonly id?: string; readonly isCurrent?: boolean }[] | null;
   readonly sendMessage?: { readonly code?: string } | null;
   readonly replyToMessage?: { readonly code?: string } | null;
+  readonly exportMessages?: { readonly export?: { readonly id?: string } } | null;
 }

@@ -21,6 +21,7 @@ export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Reci
 const migrations = [
   migration("0001-foundation", 1_763_856_000_000),
   migration("0002-sealing", 1_763_942_400_000),
+  migration("0007-exports", 1_764_374_400_000),
   migration("0008-sandbox", 1_764_460_800_000),
 ];
 

@@ -28,6 +28,14 @@ export interface Limits {
   readonly idleSeconds: number;
   /** Seconds between two pings of a WebSocket; a client that has not answered one by the next is cut off. */
   readonly pingSeconds: number;
+  /** Messages of one export. */
+  readonly maxExportMessages: number;
+  /** All messages of one export together, in bytes. */
+  readonly maxExportBytes: number;
+  /** Exports of one account that are being made or can still be downloaded. */
+  readonly maxExports: number;
+  /** Minutes an export can be downloaded once it is ready. */
+  readonly exportMinutes: number;
   /** Hours an idempotency key is remembered. */
   readonly idempotencyHours: number;
 }
@@ -48,6 +56,10 @@ export const defaultLimits: Limits = Object.freeze({
   requestSeconds: 15 * 60,
   idleSeconds: 60,
   pingSeconds: 12,
+  maxExportMessages: 100_000,
+  maxExportBytes: 10 * 1024 * 1024 * 1024,
+  maxExports: 3,
+  exportMinutes: 60,
   idempotencyHours: 24,
 });
 

@@ -3,6 +3,7 @@ import { accountByKey } from "./accounts/account.ts";
 import { liveSessions } from "./accounts/session-queries.ts";
 import { findReadableAttachment } from "./attachments/attachment-queries.ts";
 import { type Ctx, signedIn, type ViewerCtx } from "./context.ts";
+import { findOwnExport } from "./exports/export-queries.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "./graphql/node-id.ts";
 import { Node } from "./graphql/node.ts";
 import { findHeldMailbox } from "./mailboxes/mailbox-queries.ts";
@@ -20,6 +21,7 @@ const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) =>
   Thread: (ctx, mailboxId, uuid) => findOwnThread(ctx, encodeId("Thread", mailboxId, uuid)),
   Draft: (ctx, mailboxId, uuid) => findOwnDraft(ctx, { mailboxId, uuid }),
   Attachment: async (ctx, uuid) => (await findReadableAttachment(ctx, uuid))?.attachment,
+  Export: (ctx, uuid) => findOwnExport(ctx, uuid),
 };
 
 @Resolver()

@@ -13,6 +13,7 @@ import { MailboxMessagesResolver, ThreadResolver } from "./messages/mailbox-mess
 import { MessageResolver, RecipientResolver } from "./messages/message-resolver.ts";
 import { SortResolver } from "./messages/sort-resolver.ts";
 import { WriteResolver } from "./messages/write-resolver.ts";
+import { ExportResolver } from "./exports/export-resolver.ts";
 import { NodeResolver } from "./node-resolver.ts";
 import { ClockResolver } from "./sandbox/clock-resolver.ts";
 
@@ -49,6 +50,7 @@ export function createSchema(): GraphQLSchema {
       SortResolver,
       AttachmentResolver,
       LiveResolver,
+      ExportResolver,
       ClockResolver,
     ],
     orphanedTypes: [MessageReceived, MessageChanged, MessageRemoved, RefetchRequired],

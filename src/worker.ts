@@ -4,24 +4,35 @@ import { removeReleasedBlobs } from "./attachments/release-attachments.ts";
 import { createCtx, type Ctx, type Services } from "./context.ts";
 import { poolOf, statement } from "./db/database.ts";
 import { isDatabaseAway } from "./db/unavailable.ts";
+import { buildExports } from "./exports/build-exports.ts";
+import { expireExports } from "./exports/expire-exports.ts";
 import type { JobName } from "./ledger/reactions.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { sweep } from "./retention/sweep.ts";
 
-type ScheduledJob = "expire-messages" | "sweep";
+type ScheduledJob = "build-exports" | "expire-exports" | "expire-messages" | "sweep";
 
-/** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere. */
-const jobs: Record<JobName | ScheduledJob, (ctx: Ctx) => Promise<unknown>> = {
+/** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
+const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
   "remove-released-blobs": removeReleasedBlobs,
-  "expire-messages": expireMessages,
+  "build-exports": buildExports,
+  "expire-exports": expireExports,
+  "expire-messages": (ctx) => expireMessages(ctx),
   sweep,
 };
 
 /** What runs when, in UTC. */
 const schedule: (CronItem & { readonly task: ScheduledJob })[] = [
+  { task: "build-exports", match: "* * * * *", options: { maxAttempts: 1, jobKey: "build-exports", jobKeyMode: "preserve_run_at" } },
+  { task: "expire-exports", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-exports", jobKeyMode: "preserve_run_at" } },
   { task: "expire-messages", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-messages", jobKeyMode: "preserve_run_at" } },
   { task: "sweep", match: "*/5 * * * *", options: { maxAttempts: 1, jobKey: "sweep", jobKeyMode: "preserve_run_at" } },
 ];
+
+const neverStopped = new AbortController().signal;
+
+/** Short jobs end within this; long ones are then told to stop. */
+const STOP_MS = 500;
 
 /** Its own words may quote payloads and errors; what we log comes from its events. */
 const silent = new Logger(() => () => undefined);
@@ -44,7 +55,7 @@ export async function runJobsOnce(services: Services, databaseUrl: string): Prom
 export async function runDueJobs(services: Services, databaseUrl: string): Promise<void> {
   for (const { task } of schedule) {
     try {
-      await jobs[task](createCtx(services, { requestId: `sandbox-${task}` }));
+      await jobs[task](createCtx(services, { requestId: `sandbox-${task}` }), neverStopped);
     } catch (error) {
       if (isDatabaseAway(error)) throw error;
       services.log.error({ job: task, err: error }, "a job failed");
@@ -66,13 +77,13 @@ function optionsOf(services: Services, connectionString: string): RunnerOptions 
   const taskList: TaskList = Object.fromEntries(
     Object.entries(jobs).map(([name, job]) => [
       name,
-      async (_payload, { job: { id } }) => {
-        await job(createCtx(services, { requestId: `job-${id}` }));
+      async (_payload, { job: { id }, abortSignal }) => {
+        await job(createCtx(services, { requestId: `job-${id}` }), abortSignal);
       },
     ]),
   );
   const events: WorkerEvents = new EventEmitter();
   events.on("job:error", ({ job, error }) => services.log.error({ job: job.task_identifier, attempt: job.attempts, err: error }, "a job failed"));
   events.on("worker:getJob:error", ({ error }) => services.log.warn({ err: error }, "the worker cannot reach the database"));
-  return { connectionString, maxPoolSize: 3, taskList, events, logger: silent, noHandleSignals: true };
+  return { connectionString, maxPoolSize: 3, gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
 }

@@ -46,10 +46,18 @@ export async function removeReleasedBlobs({ db, blobs }: Ctx): Promise<void> {
   }
 }
 
+/** Hands blobs that nothing names any more to `removeReleasedBlobs`, in the caller's transaction; returns how many. */
+export async function releaseBlobs(ctx: Ctx, blobIds: readonly string[]): Promise<number> {
+  return (await ctx.db.run(insertReleased, [[...new Set(blobIds)], ctx.clock.now()])).length;
+}
+
 async function release(ctx: Ctx, rows: { id: string; blob_id: string }[]): Promise<void> {
   if (rows.length === 0) return;
-  const released = await ctx.db.run(releaseBlobs, [[...new Set(rows.map((row) => row.blob_id))], ctx.clock.now()]);
-  if (released.length > 0) await record(ctx, { action: "attachment.released", actorId: ctx.viewer?.accountId ?? null });
+  const released = await releaseBlobs(
+    ctx,
+    rows.map((row) => row.blob_id),
+  );
+  if (released > 0) await record(ctx, { action: "attachment.released", actorId: ctx.viewer?.accountId ?? null });
 }
 
 type Dropped = Statement<{ id: string; blob_id: string }>;
@@ -72,7 +80,7 @@ const dropAbandoned: Dropped = statement(
 );
 
 // A statement of its own, after the deletion: it must see what others bound to the same bytes in between.
-const releaseBlobs = statement<{ blob_id: string }>(
+const insertReleased = statement<{ blob_id: string }>(
   "blobs-release",
   `insert into released_blobs (blob_id, released_at)
    select blob_id, $2 from unnest($1::uuid[]) as gone (blob_id)

@@ -1,4 +1,4 @@
-import { Ctx as Context, Field, Int, ObjectType, Query, Resolver } from "type-graphql";
+import { Ctx as Context, Field, Float, Int, ObjectType, Query, Resolver } from "type-graphql";
 import { type Ctx, signedIn } from "../context.ts";
 import { RETENTION_DAYS } from "../limits.ts";
 
@@ -27,6 +27,18 @@ class LimitsType {
 
   @Field(() => Int, { description: "Ids in one bulk mutation, and in `nodes`." })
   maxIds!: number;
+
+  @Field(() => Int, { description: "Messages of one export." })
+  maxExportMessages!: number;
+
+  @Field(() => Float, { description: "All messages of one export together, in bytes." })
+  maxExportBytes!: number;
+
+  @Field(() => Int, { description: "Exports of one account that are being made or can still be downloaded." })
+  maxExports!: number;
+
+  @Field(() => Int, { description: "Minutes an export can be downloaded once it is ready." })
+  exportMinutes!: number;
 
   @Field(() => Int, { description: "Days a message is readable, counted from its sending." })
   retentionDays!: number;

@@ -9,6 +9,7 @@ const kinds = {
   Thread: { tag: 5, parts: 2 },
   Draft: { tag: 6, parts: 2 },
   Attachment: { tag: 7, parts: 1 },
+  Export: { tag: 8, parts: 1 },
 } as const;
 
 /** A type that implements `Node`. */

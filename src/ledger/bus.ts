@@ -3,11 +3,12 @@ import { Client, type Pool } from "pg";
 import type { Logger } from "pino";
 import { columnTypes, statement } from "../db/database.ts";
 
-/** What can be listened to: a mailbox that moved, the end of a session, or a sandbox's clock. */
-export type Topic = `mailbox:${string}` | `session:${string}` | "clock";
+/** What can be listened to: a mailbox that moved, the end of a session, the making of an export, or a sandbox's clock. */
+export type Topic = `mailbox:${string}` | `session:${string}` | `export:${string}` | "clock";
 
 export const topicOfMailbox = (mailboxId: string): Topic => `mailbox:${mailboxId}`;
 export const topicOfSession = (sessionId: string): Topic => `session:${sessionId}`;
+export const topicOfExport = (exportId: string): Topic => `export:${exportId}`;
 
 const CHANNEL = "bus";
 const COALESCE_MS = 5;

@@ -15,6 +15,7 @@ export type Action =
   | "message.moved"
   | "message.deleted"
   | "message.expired"
+  | "message.exported"
   | "delivery.opened"
   | "draft.saved"
   | "draft.discarded"
@@ -22,6 +23,12 @@ export type Action =
   | "attachment.uploaded"
   | "attachment.downloaded"
   | "attachment.released"
+  | "export.requested"
+  | "export.interrupted"
+  | "export.ready"
+  | "export.downloaded"
+  | "export.expired"
+  | "export.failed"
   | "key.destroyed"
   | "clock.advanced"
   | "request.refused";
@@ -52,7 +59,7 @@ export class Event {
   @Column("uuid", { name: "actor_id", nullable: true })
   actorId!: string | null;
 
-  /** What it was done to: a copy, a draft, an attachment, a session. */
+  /** What it was done to: a copy, a draft, an attachment, an export, a session. */
   @Column("uuid", { name: "subject_id", nullable: true })
   subjectId!: string | null;
 

@@ -1,11 +1,15 @@
 import type { Action } from "./event.ts";
 
 /** Jobs that an event can set off, by the names under which `worker.ts` wires them. */
-export type JobName = "remove-released-blobs";
+export type JobName = "remove-released-blobs" | "build-exports";
 
 /** What follows from which event, all on one page. The relay turns these into jobs after the commit. */
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {
   "attachment.released": ["remove-released-blobs"],
+  "export.requested": ["build-exports"],
+  "export.interrupted": ["remove-released-blobs"],
+  "export.expired": ["remove-released-blobs"],
+  "export.failed": ["remove-released-blobs"],
 };
 
 /** The actions that leave an outbox row. */

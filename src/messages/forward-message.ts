@@ -7,7 +7,7 @@ import { notFound } from "../problem.ts";
 import type { Copy } from "./copy.ts";
 import { findOwnCopy } from "./copy-queries.ts";
 import { ownedDraftId } from "./draft-queries.ts";
-import { once } from "./idempotency.ts";
+import { once, sentBefore } from "./idempotency.ts";
 import { bodyOfMessage, recipientsOfMessage } from "./message-queries.ts";
 import { cleanSubject, forwardedBody, type MessageBodyInput, toBody } from "./message-body.ts";
 import { mustHold, whyNotForward } from "./message-policy.ts";
@@ -32,7 +32,7 @@ export interface ForwardMessage {
  * it all. What is passed on was read by the server for the viewer, so forwarding opens the message.
  */
 export async function forwardMessage(ctx: ViewerCtx, { idempotencyKey, ...input }: ForwardMessage): Promise<Copy> {
-  return once(ctx, "forwardMessage", idempotencyKey, input, async (ctx) => {
+  return once(ctx, "forwardMessage", idempotencyKey, input, sentBefore, async (ctx) => {
     const original = await findOwnCopy(ctx, input.messageId, "messageId");
     const from = (await findHeldMailbox(ctx, original.mailboxId)) ?? notFound("messageId");
     mustHold(whyNotForward(from.role));

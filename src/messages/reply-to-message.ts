@@ -5,7 +5,7 @@ import { notFound } from "../problem.ts";
 import type { Copy } from "./copy.ts";
 import { findOwnCopy } from "./copy-queries.ts";
 import { ownedDraftId } from "./draft-queries.ts";
-import { once } from "./idempotency.ts";
+import { once, sentBefore } from "./idempotency.ts";
 import { cleanSubject, type MessageBodyInput, toBody } from "./message-body.ts";
 import { mustHold, whyNotReply } from "./message-policy.ts";
 import { Priority } from "./message.ts";
@@ -23,7 +23,7 @@ export interface ReplyToMessage {
 
 /** Answers a message that was opened. To and Subject are the server's: the reply goes to the sender, in the same thread. */
 export async function replyToMessage(ctx: ViewerCtx, { idempotencyKey, ...input }: ReplyToMessage): Promise<Copy> {
-  return once(ctx, "replyToMessage", idempotencyKey, input, async (ctx) => {
+  return once(ctx, "replyToMessage", idempotencyKey, input, sentBefore, async (ctx) => {
     const original = await findOwnCopy(ctx, input.messageId, "messageId");
     const from = (await findHeldMailbox(ctx, original.mailboxId)) ?? notFound("messageId");
     mustHold(whyNotReply(original, from.role));

@@ -5,7 +5,7 @@ import { mustWrite } from "../mailboxes/mailbox-policy.ts";
 import { notFound } from "../problem.ts";
 import type { Copy } from "./copy.ts";
 import { ownedDraftId } from "./draft-queries.ts";
-import { once } from "./idempotency.ts";
+import { once, sentBefore } from "./idempotency.ts";
 import { cleanSubject, type MessageBodyInput, toBody } from "./message-body.ts";
 import { Priority } from "./message.ts";
 import { postMessage } from "./post-message.ts";
@@ -25,7 +25,7 @@ export interface SendMessage {
 
 /** Sends a new message from a mailbox the viewer may write from, and returns the sender's copy. */
 export async function sendMessage(ctx: ViewerCtx, { idempotencyKey, ...input }: SendMessage): Promise<Copy> {
-  return once(ctx, "sendMessage", idempotencyKey, input, async (ctx) => {
+  return once(ctx, "sendMessage", idempotencyKey, input, sentBefore, async (ctx) => {
     const from = (await findHeldMailbox(ctx, input.mailboxId)) ?? notFound("mailboxId");
     mustWrite(from.role);
     return postMessage(ctx, {

@@ -10,6 +10,7 @@ import { SECOND } from "../clock.ts";
 import type { Config } from "../config.ts";
 import { createCtx, type Ctx, type Services, signedIn } from "../context.ts";
 import { isAway } from "../db/unavailable.ts";
+import { downloadExport } from "../exports/download-export.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
 import { createApollo, createValidator, isOpenToAnonymous, notSignedIn, type RequestCtx } from "./graphql.ts";
 import { type Readiness, health } from "./health.ts";
@@ -113,18 +114,22 @@ export async function createHttp({
     handler: graphql,
   });
 
-  app.route<{ Params: { id: string } }>({
-    method: ["GET", "HEAD"],
-    url: "/attachments/:id",
-    handler: async (request, reply) => {
-      const ctx: Ctx = await authenticated(request, reply);
-      const { status, headers, bytes } = await downloadAttachment(signedIn(ctx), request.params.id, request.headers.range, request.method === "GET");
-      return reply
-        .code(status)
-        .headers(headers)
-        .send(bytes ?? "");
-    },
-  });
+  const downloads = { "/attachments/:id": downloadAttachment, "/exports/:id": downloadExport };
+  for (const [url, download] of Object.entries(downloads)) {
+    app.route<{ Params: { id: string } }>({
+      method: ["GET", "HEAD"],
+      url,
+      handler: async (request, reply) => {
+        const ctx: Ctx = await authenticated(request, reply);
+        const { range, "if-range": ifRange } = request.headers;
+        const { status, headers, bytes } = await download(signedIn(ctx), request.params.id, { range, ifRange, wantsBytes: request.method === "GET" });
+        return reply
+          .code(status)
+          .headers(headers)
+          .send(bytes ?? "");
+      },
+    });
+  }
 
   await app.register(health, { readiness });
   await playground(app, { directory: path.join(import.meta.dirname, "..", "..", "dist", "playground"), config: playgroundConfig });

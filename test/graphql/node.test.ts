@@ -3,6 +3,7 @@ import { NodeDocument, NodesDocument, SessionsDocument, SaveDraftDocument } from
 import { decodeAnyId, encodeId, type NodeKind } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
+import { requestExport } from "../support/exports.ts";
 import { deliver, messagesOf, newestOf, openMessage, sendMessage, sent } from "../support/mail.ts";
 import { employee, member, type SignedInPerson } from "../support/people.ts";
 
@@ -26,12 +27,13 @@ beforeAll(async () => {
     Thread: thread.id,
     Draft: "draft" in saveDraft ? saveDraft.draft.id : "",
     Attachment: await maria.client.uploaded("a.txt", "a"),
+    Export: (await requestExport(maria, { messageIds: [id] })).id,
   };
 });
 
 afterAll(() => app.close());
 
-const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment"];
+const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export"];
 
 test.each(kinds)("a %s is found again by its id, by its owner only", async (kind) => {
   const id = ids[kind];

@@ -22,6 +22,7 @@ import { createSchema } from "../../src/schema.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
+import { requestExport } from "../support/exports.ts";
 import { deliver, openMessage, sendMessage } from "../support/mail.ts";
 import { employee, PASSWORD, type SignedInPerson } from "../support/people.ts";
 
@@ -29,8 +30,8 @@ import { employee, PASSWORD, type SignedInPerson } from "../support/people.ts";
 type Belongings = Record<NodeKind, string>;
 type Variables = Record<string, unknown>;
 
-/** How each root field is called by somebody with these belongings; every id that it takes is given. */
-const callsOf: Record<string, (own: Belongings, person: SignedInPerson) => Variables> = {
+/** How each root field is called by somebody with these belongings; every id that it takes is given, or the one in a certain place. */
+const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: readonly string[]) => Variables> = {
   "Query.viewer": () => ({}),
   "Query.sessions": () => ({}),
   "Query.limits": () => ({}),
@@ -41,6 +42,7 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson) => Varia
   "Query.message": ({ Message }) => ({ id: Message }),
   "Query.thread": ({ Thread }) => ({ id: Thread }),
   "Query.draft": ({ Draft }) => ({ id: Draft }),
+  "Query.export": ({ Export }) => ({ id: Export }),
   "Mutation.signIn": (_own, { userId }) => ({ input: { userId, password: PASSWORD } }),
   "Mutation.signOut": () => ({}),
   "Mutation.revokeSession": ({ Session }) => ({ input: { sessionId: Session } }),
@@ -62,9 +64,13 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson) => Varia
   "Mutation.unflag": ({ Message }) => ({ input: { messageIds: [Message] } }),
   "Mutation.moveToFolder": ({ Message }) => ({ input: { messageIds: [Message], folder: "ARCHIVE" } }),
   "Mutation.deleteMessages": ({ Message }) => ({ input: { messageIds: [Message] } }),
+  "Mutation.exportMessages": ({ Message, Thread, Mailbox }, _person, [, wanted = "messageIds"]) => ({
+    input: Object.fromEntries(Object.entries({ messageIds: [Message], threadId: Thread, mailboxId: Mailbox }).filter(([name]) => name === wanted)),
+  }),
   "Mutation.advanceClock": () => ({ input: { days: 1 } }),
   "Subscription.mailboxChanged": ({ Mailbox }) => ({ mailboxId: Mailbox, after: encodeCursor("feed", 0) }),
   "Subscription.messageReceived": ({ Mailbox }) => ({ mailboxId: Mailbox }),
+  "Subscription.exportChanged": ({ Export }) => ({ id: Export }),
 };
 
 /** What somebody who is not signed in may run. All else is 401 before anybody looks at it. */
@@ -78,7 +84,7 @@ const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscr
 const rootFields = roots.flatMap((root) =>
   Object.values(root.getFields()).map((field) => ({ name: `${root.name}.${field.name}`, operation: root.name.toLowerCase(), field })),
 );
-const nodeKinds = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment"] as const satisfies readonly NodeKind[];
+const nodeKinds = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export"] as const satisfies readonly NodeKind[];
 const overHttp = rootFields.filter(({ operation }) => operation !== "subscription");
 const subscriptions = rootFields.filter(({ operation }) => operation === "subscription");
 
@@ -91,7 +97,7 @@ let hers: Belongings;
 let his: Belongings;
 
 beforeAll(async () => {
-  app = await startTestApp();
+  app = await startTestApp({ limits: { maxExports: 1000 } });
   [olga, stan, carl] = await Promise.all([employee(app, "olga"), employee(app, "stan"), employee(app, "carl")]);
   [hers, his] = await Promise.all([belongingsOf(olga), belongingsOf(stan)]);
 });
@@ -100,8 +106,8 @@ afterAll(() => app.close());
 
 test("each root field of the schema has a call here, with all the ids that it takes, and each kind of node a case", () => {
   expect(Object.keys(callsOf).toSorted()).toEqual(rootFields.map(({ name }) => name).toSorted());
-  const own: Belongings = { Account: "my", Session: "my", Mailbox: "my", Message: "my", Thread: "my", Draft: "my", Attachment: "my" };
-  const taken = rootFields.flatMap(({ name, field }) => idsOf(field).map((place) => ({ name, place, id: at(callOf(name, own, olga), place) })));
+  const own: Belongings = { Account: "my", Session: "my", Mailbox: "my", Message: "my", Thread: "my", Draft: "my", Attachment: "my", Export: "my" };
+  const taken = rootFields.flatMap(({ name, field }) => idsOf(field).map((place) => ({ name, place, id: at(callOf(name, own, olga, place), place) })));
   expect(taken).toEqual(taken.map(({ name, place }) => ({ name, place, id: "my" })));
   const node = schema.getType("Node");
   const nodes = isAbstractType(node) ? schema.getPossibleTypes(node) : [];
@@ -195,7 +201,8 @@ describe("a stranger", () => {
       const mine = operation === "query" ? hers : await belongingsOf(olga);
       const document = documentOf(operation, field);
       for (const place of idsOf(field)) {
-        const answerTo = (change: (own: string) => string): Promise<Reply> => post(stan.client, document, replaced(callOf(name, his, stan), place, change));
+        const answerTo = (change: (own: string) => string): Promise<Reply> =>
+          post(stan.client, document, replaced(callOf(name, his, stan, place), place, change));
         const foreign = await answerTo((own) => counterpart(mine, own));
         expect(foreign.body).toMatch(/"(NOT_FOUND|ATTACHMENT_NOT_READY)"/);
         expect(await answerTo(neverWas)).toEqual(foreign);
@@ -240,11 +247,13 @@ describe("a stranger", () => {
     expect(await replyOf(await olga.client.download(`/attachments/${Attachment}`))).toMatchObject({ status: 200, body: "A file." });
   });
 
-  test.each(subscriptions)("cannot follow somebody else's mailbox by $name, and its owner can", async ({ name, operation, field }) => {
+  test.each(subscriptions)("cannot follow what is somebody else's by $name, and its owner can", async ({ name, operation, field }) => {
     const document = documentOf(operation, field);
-    const foreign = await firstOf(stan.client, document, callOf(name, { ...his, Mailbox: hers.Mailbox }, stan));
+    const foreign = await firstOf(stan.client, document, callOf(name, hers, stan));
     expect(foreign).toMatchObject({ result: { errors: [{ extensions: { code: "NOT_FOUND" } }] } });
-    expect(await firstOf(stan.client, document, callOf(name, { ...his, Mailbox: neverWas(hers.Mailbox) }, stan))).toEqual(foreign);
+    expect(await firstOf(stan.client, document, callOf(name, { ...his, Mailbox: neverWas(hers.Mailbox), Export: neverWas(hers.Export) }, stan))).toEqual(
+      foreign,
+    );
 
     let event: unknown;
     const arrival = firstOf(olga.client, document, callOf(name, hers, olga)).then((first) => (event = first));
@@ -273,6 +282,7 @@ async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
     Thread: message.thread.id,
     Draft: "draft" in saveDraft ? saveDraft.draft.id : "",
     Attachment: await client.uploaded("file.txt", "A file."),
+    Export: (await requestExport(person, { messageIds: [message.id] })).id,
   };
 }
 
@@ -280,10 +290,10 @@ function sending(): Variables {
   return { body: { text: "Words." }, idempotencyKey: randomUUID() };
 }
 
-function callOf(name: string, own: Belongings, person: SignedInPerson): Variables {
+function callOf(name: string, own: Belongings, person: SignedInPerson, place: readonly string[] = []): Variables {
   const call = callsOf[name];
   if (call === undefined) throw new Error(`${name} has no call in this test`);
-  return call(own, person);
+  return call(own, person, place);
 }
 
 /** An operation that calls a root field with all its arguments as variables and selects what it can without more of them. */

@@ -20,6 +20,11 @@ test.each([
     `${number(operationLimits.maxTokens)} tokens, ${operationLimits.maxFields} fields, ${operationLimits.maxDepth} levels, ${operationLimits.maxAliases} aliases, ${operationLimits.maxDirectives} directives, ${operationLimits.maxRootFields} root fields`,
   ],
   ["docs/api.md", `a cost of ${number(operationLimits.maxCost)}`],
+  [
+    "docs/api.md",
+    `at most ${number(defaultLimits.maxExportMessages)} messages and ${defaultLimits.maxExportBytes / 1024 ** 3} GB, and an account has at most ${defaultLimits.maxExports} that`,
+  ],
+  ["docs/api.md", `works for ${defaultLimits.exportMinutes} minutes`],
   ["docs/decisions.md", `(${number(defaultLimits.maxReplayedEvents)} events)`],
   ["docs/sandbox.md", `readable for ${RETENTION_DAYS} days`],
   ["docs/sandbox.md", `at most ${MAX_DAYS_AT_ONCE} days at once, and at most ${number(MAX_DAYS_AHEAD)} days in all`],

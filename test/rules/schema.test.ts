@@ -119,6 +119,7 @@ describe("the entities", () => {
     const tables: { name: string }[] = await source.query("select table_name as name from information_schema.tables where table_schema = 'public' order by 1");
     const withEntity = new Set(source.entityMetadatas.map(({ tableName }) => tableName));
     expect(tables.map(({ name }) => name).filter((name) => !withEntity.has(name))).toEqual([
+      "exports",
       "idempotency_keys",
       "migrations",
       "outbox",
