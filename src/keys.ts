@@ -45,7 +45,9 @@ async function drop(config: Config, db: Db, id: string): Promise<void> {
   const use = (await masterKeysInUse(db)).find(({ masterKeyId }) => masterKeyId === id);
   if (use !== undefined) throw new Error(`The master key ${id} still wraps ${use.dataKeys} data key(s). First: npm run keys -- rewrap`);
   await removeMasterKey(file, id);
-  say(`The master key ${id} is out of the key file. Whole backups from before it was wrapped again cannot be read without it: see docs/operations.md, Backups.`);
+  say(
+    `The master key ${id} is out of the key file. Whole backups from before it was wrapped again cannot be read without it: see docs/operations.md, Backups.`,
+  );
 }
 
 function keyFileOf({ keyring }: Config): string {
