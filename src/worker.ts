@@ -4,23 +4,29 @@ import { removeReleasedBlobs } from "./attachments/release-attachments.ts";
 import { createCtx, type Ctx, type Services } from "./context.ts";
 import { poolOf, statement } from "./db/database.ts";
 import { isDatabaseAway } from "./db/unavailable.ts";
+import { publishSeals } from "./ledger/publish-seals.ts";
 import type { JobName } from "./ledger/reactions.ts";
+import { sealLedger } from "./ledger/seal-ledger.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { sweep } from "./retention/sweep.ts";
 
-type ScheduledJob = "expire-messages" | "sweep";
+type ScheduledJob = "expire-messages" | "sweep" | "seal-ledger" | "publish-seals";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx) => Promise<unknown>> = {
   "remove-released-blobs": removeReleasedBlobs,
   "expire-messages": expireMessages,
   sweep,
+  "seal-ledger": (ctx) => sealLedger(ctx),
+  "publish-seals": publishSeals,
 };
 
 /** What runs when, in UTC. */
 const schedule: (CronItem & { readonly task: ScheduledJob })[] = [
   { task: "expire-messages", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-messages", jobKeyMode: "preserve_run_at" } },
   { task: "sweep", match: "*/5 * * * *", options: { maxAttempts: 1, jobKey: "sweep", jobKeyMode: "preserve_run_at" } },
+  { task: "seal-ledger", match: "* * * * *", options: { maxAttempts: 1, jobKey: "seal-ledger", jobKeyMode: "preserve_run_at" } },
+  { task: "publish-seals", match: "* * * * *", options: { maxAttempts: 1, jobKey: "publish-seals", jobKeyMode: "preserve_run_at" } },
 ];
 
 /** Its own words may quote payloads and errors; what we log comes from its events. */
