@@ -239,7 +239,8 @@ describe("a stranger", () => {
 
   test.each(overHttp.filter(({ name }) => forAdministrators.includes(name)))("is told that $name is for administrators", async ({ name, operation, field }) => {
     const { body } = await post(stan.client, documentOf(operation, field), callOf(name, his, stan));
-    expect(body).toMatch(/"FORBIDDEN".*Only an administrator/);
+    expect(body).toContain(`"FORBIDDEN"`);
+    expect(body).toContain("Only an administrator");
   });
 
   test.each(nodeKinds)("finds no %s of somebody else as a node", async (kind) => {

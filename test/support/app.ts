@@ -58,7 +58,7 @@ export async function startTestApp({ limits, config, startAt = START, beside }: 
     },
   });
   const settings = testConfig({ databaseUrl, dataDir, limits: { ...defaultLimits, ...limits }, ...config });
-  const owner = new Pool({ connectionString: databaseUrl, types: columnTypes, options: "-c timezone=UTC", max: 4 });
+  const owner = new Pool({ connectionString: settings.databaseUrl ?? "", types: columnTypes, options: "-c timezone=UTC", max: 4 });
   owner.on("error", () => undefined); // Some tests break all connections
   const app: App = await startApp(settings, { clock, log: createLog(settings.logLevel, destination) });
   return {
