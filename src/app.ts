@@ -5,11 +5,13 @@ import { type Clock, systemClock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { createCtx, type Services } from "./context.ts";
 import { createDataSource, migrate } from "./data-source.ts";
+import { asApplication, mustOnlyAppend } from "./db/app-role.ts";
 import { poolOf } from "./db/database.ts";
 import { people } from "./demo/world.ts";
 import { seedDemo } from "./demo/seed.ts";
 import { Bus } from "./ledger/bus.ts";
 import { Relay } from "./ledger/relay.ts";
+import { readSigningKeys } from "./ledger/signing-keys.ts";
 import { createLog } from "./log.ts";
 import { destroyPastKeys } from "./retention/destroy-keys.ts";
 import { mustNotHaveBeenMoved, SandboxClock } from "./sandbox/sandbox-clock.ts";
@@ -44,14 +46,16 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     for (const step of closing.splice(0).reverse()) await step();
   };
   try {
-    const databaseUrl = config.databaseUrl ?? (await startDemoDatabase(config, closing));
+    const ownUrl = config.databaseUrl ?? (await startDemoDatabase(config, closing));
     const blobs = await createBlobStore(config, log);
     const keyedHash = createKeyedHash(config.secretKey ?? (await localSecretKey(config.dataDir)));
     const keyring = await createKeyring(config, realTime);
-    await migrate(databaseUrl);
+    await migrate(ownUrl);
+    const databaseUrl = asApplication(ownUrl);
 
     const dataSource = await createDataSource({ url: databaseUrl, poolSize: config.databasePoolSize }).initialize();
     closing.push(() => dataSource.destroy());
+    await mustOnlyAppend(poolOf(dataSource));
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);
     const relay = new Relay(dataSource, log);
     const sandboxClock = config.sandbox
@@ -79,6 +83,7 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
       closing.push(() => jobServices.dataSource.destroy());
     }
     if (config.parts.includes("worker")) {
+      await readSigningKeys(config); // A key that cannot seal is said now, not by a job
       const worker = await startWorker(jobServices, databaseUrl);
       closing.push(() => worker.stop());
     }
@@ -107,7 +112,8 @@ async function startApi(services: Services, closing: (() => Promise<unknown>)[])
   return http.listen();
 }
 
-async function startDemoDatabase(config: Config, closing: (() => Promise<unknown>)[]): Promise<string> {
+/** The demo's own PostgreSQL; `closing` gets what stops it. */
+export async function startDemoDatabase(config: Config, closing: (() => Promise<unknown>)[]): Promise<string> {
   const { startEmbeddedPostgres } = await import("./db/embedded-postgres.ts");
   const postgres = await startEmbeddedPostgres({ directory: path.join(path.resolve(config.dataDir), "postgres") });
   closing.push(() => postgres.stop());

@@ -44,6 +44,12 @@ export const settings = {
   ),
   PARTS: setting("api,worker", "what this process runs, separated by commas", some(list(oneOf("api", "worker")))),
   SANDBOX: setting("0", "`1` lets administrators move the clock forward ([`docs/sandbox.md`](docs/sandbox.md)); refused in production", flag),
+  AUDIT_SIGNING_KEY: setting(
+    "",
+    "file with the Ed25519 key that seals the ledger, and the public keys of retired ones (PEM); the demo makes its own",
+    optional((text) => text),
+  ),
+  AUDIT_PUBLISH_URL: setting("", "address that each seal of the ledger is posted to, to be kept outside", optional(url)),
   LOG_LEVEL: setting(
     "",
     "`trace`, `debug`, `info` (production), `warn` (demo), `error` or `silent`",
@@ -68,6 +74,9 @@ export interface TransitSettings {
   readonly namespace: string | null;
 }
 
+/** What production needs where it runs the worker, which alone seals the ledger. */
+export const requiredByWorker = ["AUDIT_SIGNING_KEY"] as const;
+
 /** What the server was told, checked and frozen. `mode` is `demo` when nothing was set and `production` once a database is. */
 export interface Config {
   readonly mode: "demo" | "production";
@@ -91,6 +100,9 @@ export interface Config {
   readonly introspection: "everyone" | "signed-in" | "nobody";
   readonly parts: readonly ("api" | "worker")[];
   readonly sandbox: boolean;
+  /** Null where the data folder keeps its own, as in the demo. */
+  readonly auditSigningKey: string | null;
+  readonly auditPublishUrl: string | null;
   readonly logLevel: string;
   readonly limits: Limits;
 }
@@ -129,6 +141,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const publicUrl = read("PUBLIC_URL", settings.PUBLIC_URL, null);
   const sandbox = read("SANDBOX", settings.SANDBOX, false);
   if (sandbox && env.NODE_ENV === "production") faults.push("SANDBOX must not be 1 in production");
+  const parts = read("PARTS", settings.PARTS, []);
   const demoPassword = read("DEMO_PASSWORD", settings.DEMO_PASSWORD, "");
   const keyring = read("KEYRING", settings.KEYRING, null);
   const vault = {
@@ -144,7 +157,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (demo) {
     if (demoPassword.length < 15) faults.push("DEMO_PASSWORD must have at least 15 characters");
   } else {
-    for (const name of requiredInProduction) if (!env[name]?.trim()) faults.push(`${name} is missing: ${settings[name].about}`);
+    const required = [...requiredInProduction, ...(parts.includes("worker") ? requiredByWorker : [])];
+    for (const name of required) if (!env[name]?.trim()) faults.push(`${name} is missing: ${settings[name].about}`);
     if (env.DEMO_PASSWORD) faults.push("DEMO_PASSWORD must not be set in production");
     if (publicUrl && !publicUrl.startsWith("https:") && env.NODE_ENV === "production") faults.push("PUBLIC_URL must begin with https: in production");
   }
@@ -168,8 +182,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains: read("ORGANISATION_DOMAINS", settings.ORGANISATION_DOMAINS, []) },
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
-    parts: read("PARTS", settings.PARTS, []),
+    parts,
     sandbox,
+    auditSigningKey: read("AUDIT_SIGNING_KEY", settings.AUDIT_SIGNING_KEY, null),
+    auditPublishUrl: read("AUDIT_PUBLISH_URL", settings.AUDIT_PUBLISH_URL, null),
     logLevel: read("LOG_LEVEL", settings.LOG_LEVEL, null) ?? (demo ? "warn" : "info"),
     limits: defaultLimits,
   };

@@ -5,7 +5,8 @@ import { DataSource, type MigrationInterface, type QueryRunner } from "typeorm";
 import { Account } from "./accounts/account.ts";
 import { Session } from "./accounts/session.ts";
 import { Attachment } from "./attachments/attachment.ts";
-import { columnTypes, poolOf } from "./db/database.ts";
+import { isOwner, letApplicationIn } from "./db/app-role.ts";
+import { columnTypes, poolOf, withSettings } from "./db/database.ts";
 import { Event } from "./ledger/event.ts";
 import { MailboxHolder } from "./mailboxes/mailbox-holder.ts";
 import { Mailbox } from "./mailboxes/mailbox.ts";
@@ -21,6 +22,7 @@ export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Reci
 const migrations = [
   migration("0001-foundation", 1_763_856_000_000),
   migration("0002-sealing", 1_763_942_400_000),
+  migration("0004-ledger-seals", 1_764_115_200_000),
   migration("0007-exports", 1_764_374_400_000),
   migration("0008-sandbox", 1_764_460_800_000),
 ];
@@ -46,7 +48,7 @@ export interface DataSourceOptions {
 export function createDataSource({ url, poolSize, patient = false }: DataSourceOptions): DataSource {
   return new DataSource({
     type: "postgres",
-    url,
+    url: withSettings(url, patient ? "-c timezone=UTC" : `-c timezone=UTC ${HOT_PLANS}`),
     entities,
     migrations,
     migrationsTableName: "migrations",
@@ -55,7 +57,6 @@ export function createDataSource({ url, poolSize, patient = false }: DataSourceO
     installExtensions: false,
     extra: {
       types: columnTypes,
-      options: patient ? "-c timezone=UTC" : `-c timezone=UTC ${HOT_PLANS}`,
       application_name: "secure-mailbox",
       keepAlive: true,
       connectionTimeoutMillis: CONNECTION_TIMEOUT_MS,
@@ -66,14 +67,22 @@ export function createDataSource({ url, poolSize, patient = false }: DataSourceO
 
 const MIGRATION_LOCK = 7_316_202_601;
 
-/** Brings the database up to date: our tables, then the job queue's. Two nodes that start together take turns. */
+/**
+ * Brings the database up to date: our tables, then the job queue's, then what the application's role may do with them. Two
+ * nodes that start together take turns. A login that does not own the tables only makes sure that nothing is left to do.
+ */
 export async function migrate(url: string): Promise<void> {
   const source = await createDataSource({ url, poolSize: 3, patient: true }).initialize();
   const client = await poolOf(source).connect();
   try {
+    if (!(await isOwner(client))) {
+      if (await source.showMigrations()) throw new Error("The database is not up to date, and this login may not mend that: run the migration as its owner.");
+      return;
+    }
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
     await source.runMigrations();
     await runWorkerMigrations({ connectionString: url, logger: new Logger(() => () => undefined) });
+    await letApplicationIn(client);
   } finally {
     await client.query("select pg_advisory_unlock($1)", [MIGRATION_LOCK]).catch(() => undefined);
     client.release();

@@ -4,6 +4,7 @@ import { GraphQLDateTime } from "graphql-scalars";
 import { buildSchemaSync, type PubSub } from "type-graphql";
 import { SessionResolver } from "./accounts/session-resolver.ts";
 import { AttachmentResolver } from "./attachments/attachment-resolver.ts";
+import { AuditResolver } from "./audit/audit-resolver.ts";
 import { LimitsResolver } from "./graphql/limits-resolver.ts";
 import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
 import { DraftResolver } from "./messages/draft-resolver.ts";
@@ -51,6 +52,7 @@ export function createSchema(): GraphQLSchema {
       AttachmentResolver,
       LiveResolver,
       ExportResolver,
+      AuditResolver,
       ClockResolver,
     ],
     orphanedTypes: [MessageReceived, MessageChanged, MessageRemoved, RefetchRequired],

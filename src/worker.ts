@@ -6,11 +6,13 @@ import { poolOf, statement } from "./db/database.ts";
 import { isDatabaseAway } from "./db/unavailable.ts";
 import { buildExports } from "./exports/build-exports.ts";
 import { expireExports } from "./exports/expire-exports.ts";
+import { publishSeals } from "./ledger/publish-seals.ts";
 import type { JobName } from "./ledger/reactions.ts";
+import { sealLedger } from "./ledger/seal-ledger.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { sweep } from "./retention/sweep.ts";
 
-type ScheduledJob = "build-exports" | "expire-exports" | "expire-messages" | "sweep";
+type ScheduledJob = "build-exports" | "expire-exports" | "expire-messages" | "sweep" | "seal-ledger" | "publish-seals";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
@@ -19,6 +21,8 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   "expire-exports": expireExports,
   "expire-messages": (ctx) => expireMessages(ctx),
   sweep,
+  "seal-ledger": (ctx) => sealLedger(ctx),
+  "publish-seals": publishSeals,
 };
 
 /** What runs when, in UTC. */
@@ -27,6 +31,8 @@ const schedule: (CronItem & { readonly task: ScheduledJob })[] = [
   { task: "expire-exports", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-exports", jobKeyMode: "preserve_run_at" } },
   { task: "expire-messages", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-messages", jobKeyMode: "preserve_run_at" } },
   { task: "sweep", match: "*/5 * * * *", options: { maxAttempts: 1, jobKey: "sweep", jobKeyMode: "preserve_run_at" } },
+  { task: "seal-ledger", match: "* * * * *", options: { maxAttempts: 1, jobKey: "seal-ledger", jobKeyMode: "preserve_run_at" } },
+  { task: "publish-seals", match: "* * * * *", options: { maxAttempts: 1, jobKey: "publish-seals", jobKeyMode: "preserve_run_at" } },
 ];
 
 const neverStopped = new AbortController().signal;

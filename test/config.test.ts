@@ -7,7 +7,7 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Client as Postgres } from "pg";
-import { ConfigError, newSecretKey, readConfig, requiredInProduction, settings } from "../src/config.ts";
+import { ConfigError, newSecretKey, readConfig, requiredByWorker, requiredInProduction, settings } from "../src/config.ts";
 import { createDatabase } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 
@@ -24,6 +24,7 @@ const production: Environment = {
   KEYRING: "file:/run/secrets/master-keys",
   ORGANISATION_NAME: "Example Health",
   ORGANISATION_DOMAINS: "insurer.example",
+  AUDIT_SIGNING_KEY: "/run/secrets/audit-signing-key.pem",
 };
 
 test("without settings it is the demo, on this machine only", () => {
@@ -160,15 +161,22 @@ describe("a wrong setting is named with what is wrong about it:", () => {
 
 describe("production", () => {
   test("is refused without what it must be told, with the whole list", () => {
-    expect(requiredInProduction).toEqual(Object.keys(production).filter((name) => name !== "NODE_ENV"));
-    expect(faultsOf({ NODE_ENV: "production" })).toEqual(requiredInProduction.map((name) => `${name} is missing: ${settings[name].about}`));
-    expect(faultsOf({ NODE_ENV: "production", PORT: "x" })).toHaveLength(requiredInProduction.length + 1);
+    const required = [...requiredInProduction, ...requiredByWorker];
+    expect(required).toEqual(Object.keys(production).filter((name) => name !== "NODE_ENV"));
+    expect(faultsOf({ NODE_ENV: "production" })).toEqual(required.map((name) => `${name} is missing: ${settings[name].about}`));
+    expect(faultsOf({ NODE_ENV: "production", PORT: "x" })).toHaveLength(required.length + 1);
   });
 
   test.each(requiredInProduction)("is refused without %s, or with nothing in it", (name) => {
     const { [name]: _, ...others } = production;
     expect(faultsOf(others)).toEqual([`${name} is missing: ${settings[name].about}`]);
     expect(faultsOf({ ...production, [name]: " " })).toEqual([`${name} is missing: ${settings[name].about}`]);
+  });
+
+  test("needs the key that seals the ledger only where the worker runs", () => {
+    const { AUDIT_SIGNING_KEY: _, ...others } = production;
+    expect(faultsOf({ ...others, PARTS: "api" })).toEqual([]);
+    expect(faultsOf({ ...others, PARTS: "worker" })).toEqual([`AUDIT_SIGNING_KEY is missing: ${settings.AUDIT_SIGNING_KEY.about}`]);
   });
 
   test("is refused with a demo password, whatever it is, and without https", () => {

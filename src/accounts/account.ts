@@ -40,7 +40,7 @@ export function rolesOf(kind: AccountKind): { isEmployee: boolean; isAdministrat
 
 /** Somebody who can sign in. */
 @Entity("accounts")
-@ObjectType({ implements: Node, description: "Somebody who can sign in. Only its owner can see it." })
+@ObjectType({ implements: Node, description: "Somebody who can sign in. Only its owner and administrators can see it." })
 export class Account extends Node {
   @PrimaryColumn("uuid", { name: "id" })
   uuid!: string;

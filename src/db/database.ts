@@ -43,6 +43,14 @@ export function poolOf(source: DataSource): Pool {
   return pool;
 }
 
+/** An address whose connections begin with these settings, as `-c name=value`, after those it names already. */
+export function withSettings(url: string, settings: string): string {
+  const address = new URL(url);
+  const given = address.searchParams.get("options");
+  address.searchParams.set("options", given === null ? settings : `${given} ${settings}`);
+  return address.href;
+}
+
 /** Runs work in one transaction of its own; commits when it returns, rolls back when it throws. */
 export async function withTransaction<T>(source: DataSource, work: (db: Db) => Promise<T>): Promise<T> {
   const runner = source.createQueryRunner();

@@ -1,37 +1,47 @@
 import { Column, Entity, PrimaryColumn } from "typeorm";
 
-/** Everything the ledger can say happened. `thing.happened`, named like the operation that records it. */
-export type Action =
-  | "session.started"
-  | "session.ended"
-  | "message.sent"
-  | "message.received"
-  | "message.opened"
-  | "message.viewed"
-  | "message.marked-read"
-  | "message.marked-unread"
-  | "message.flagged"
-  | "message.unflagged"
-  | "message.moved"
-  | "message.deleted"
-  | "message.expired"
-  | "message.exported"
-  | "delivery.opened"
-  | "draft.saved"
-  | "draft.discarded"
-  | "draft.expired"
-  | "attachment.uploaded"
-  | "attachment.downloaded"
-  | "attachment.released"
-  | "export.requested"
-  | "export.interrupted"
-  | "export.ready"
-  | "export.downloaded"
-  | "export.expired"
-  | "export.failed"
-  | "key.destroyed"
-  | "clock.advanced"
-  | "request.refused";
+/**
+ * Everything the ledger can say happened, and what that means. `thing.happened`, named like the operation that records it.
+ * What stands here stays: the rows of six years name it.
+ */
+export const actions = {
+  "session.started": "Somebody signed in.",
+  "session.ended": "A session was ended by its owner.",
+  "message.sent": "A message was sent from this mailbox.",
+  "message.received": "A message came into this mailbox.",
+  "message.opened": "A message was opened for the first time in this mailbox.",
+  "message.viewed": "The body of a message was fetched again.",
+  "message.marked-read": "A message was marked read.",
+  "message.marked-unread": "A message was marked unread.",
+  "message.flagged": "A message was flagged.",
+  "message.unflagged": "A flag was taken off a message.",
+  "message.moved": "A message was moved to another folder.",
+  "message.deleted": "A message was deleted from this mailbox.",
+  "message.expired": "A message expired and was deleted.",
+  "message.exported": "A message was handed over in an export.",
+  "delivery.opened": "A recipient opened a message that was sent from this mailbox.",
+  "draft.saved": "A draft was saved.",
+  "draft.discarded": "A draft was discarded.",
+  "draft.expired": "A draft expired and was deleted.",
+  "attachment.uploaded": "A file was uploaded.",
+  "attachment.downloaded": "A file was downloaded.",
+  "attachment.released": "A file is on no draft and no message any more; its bytes are removed.",
+  "export.requested": "Somebody asked for an export of messages.",
+  "export.interrupted": "An attempt to make an export came to nothing; it begins anew.",
+  "export.ready": "An export is ready to be downloaded.",
+  "export.downloaded": "An export was downloaded.",
+  "export.expired": "The link of an export expired, and its file is removed.",
+  "export.failed": "An export could not be made; `code` says why.",
+  "key.destroyed": "A key was destroyed, and with it whatever it had sealed.",
+  "clock.advanced": "An administrator moved the clock of a sandbox forward.",
+  "request.refused": "A mutation was refused; `code` says why.",
+  "audit.viewed": "An administrator looked at a page of the ledger.",
+  "audit.exported": "An administrator exported events of the ledger.",
+  "audit.pruned": "The operator removed events older than six years.",
+} as const;
+
+/** One of the things the ledger can say happened. */
+export type Action = keyof typeof actions;
 
 /** The stream of events that belong to no mailbox: sign-ins, refusals, administration. */
 export const ORGANISATION_STREAM = "00000000-0000-0000-0000-000000000000";

@@ -1,5 +1,5 @@
 import { type Ctx, inTransaction } from "../context.ts";
-import { statement } from "../db/database.ts";
+import { type Db, statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { topicOfMailbox } from "./bus.ts";
 import { type Action, ORGANISATION_STREAM } from "./event.ts";
@@ -29,24 +29,28 @@ export interface Happening {
 export async function record(ctx: Ctx, ...happenings: Happening[]): Promise<void> {
   if (happenings.length === 0) return;
   await inTransaction(ctx, async ({ db, clock, viewer, transaction }) => {
-    const now = clock.now();
-    await db.run(recordEvents, [
-      happenings.map((happening) => happening.mailboxId ?? ORGANISATION_STREAM),
-      happenings.map(() => newId(now)),
-      happenings.map((happening) => happening.action),
-      happenings.map((happening) => (happening.actorId === undefined ? (viewer?.accountId ?? null) : happening.actorId)),
-      happenings.map((happening) => happening.subjectId ?? null),
-      happenings.map((happening) => happening.messageId ?? null),
-      happenings.map((happening) => happening.code ?? null),
-      happenings.map((happening) => happening.unread ?? 0),
-      now,
-      reactiveActions,
-    ]);
+    await writeEvents(db, clock.now(), viewer?.accountId ?? null, happenings);
     for (const { action, mailboxId } of happenings) {
       if (mailboxId !== undefined) transaction?.topics.add(topicOfMailbox(mailboxId));
       if (transaction && reactiveActions.includes(action)) transaction.hasFollowUps = true;
     }
   });
+}
+
+/** Writes happenings to the ledger in the transaction of `db` and tells nobody; for whoever has no `Ctx`. */
+export async function writeEvents(db: Db, now: Date, viewerId: string | null, happenings: readonly Happening[]): Promise<void> {
+  await db.run(recordEvents, [
+    happenings.map((happening) => happening.mailboxId ?? ORGANISATION_STREAM),
+    happenings.map(() => newId(now)),
+    happenings.map((happening) => happening.action),
+    happenings.map((happening) => (happening.actorId === undefined ? viewerId : happening.actorId)),
+    happenings.map((happening) => happening.subjectId ?? null),
+    happenings.map((happening) => happening.messageId ?? null),
+    happenings.map((happening) => happening.code ?? null),
+    happenings.map((happening) => happening.unread ?? 0),
+    now,
+    reactiveActions,
+  ]);
 }
 
 const recordEvents = statement(

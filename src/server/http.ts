@@ -5,10 +5,11 @@ import type { GraphQLSchema } from "graphql";
 import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { cookieName, createAuthentication } from "../accounts/authentication.ts";
+import { exportAuditEvents } from "../audit/export-audit-events.ts";
 import { downloadAttachment } from "../attachments/download-attachment.ts";
 import { SECOND } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { createCtx, type Ctx, type Services, signedIn } from "../context.ts";
+import { asAdministrator, createCtx, type Ctx, type Services, signedIn } from "../context.ts";
 import { isAway } from "../db/unavailable.ts";
 import { downloadExport } from "../exports/download-export.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
@@ -130,6 +131,13 @@ export async function createHttp({
       },
     });
   }
+
+  app.get<{ Querystring: Record<string, unknown> }>("/audit/events", async (request, reply) => {
+    const ctx: Ctx = await authenticated(request, reply);
+    const { headers, bytes } = await exportAuditEvents(asAdministrator(ctx), request.query);
+    bytes.on("error", (error) => log.error({ requestId: request.id, err: error }, "an export of the audit broke off"));
+    return reply.headers(headers).send(bytes);
+  });
 
   await app.register(health, { readiness });
   await playground(app, { directory: path.join(import.meta.dirname, "..", "..", "dist", "playground"), config: playgroundConfig });

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { Pool, type QueryResultRow } from "pg";
 import { after, before, type Clock, DAY, dayOf, MINUTE } from "../clock.ts";
-import { columnTypes, type Db, type Statement, statement } from "../db/database.ts";
+import { columnTypes, type Db, type Statement, statement, withSettings } from "../db/database.ts";
 import { RETENTION_DAYS } from "../limits.ts";
 import type { Keyring } from "./keyring.ts";
 import { DataKey, type DataKeyId, KeyDestroyed, Opener, referenceIn, referenceTo } from "./seal.ts";
@@ -30,10 +30,9 @@ export class DataKeys {
     private readonly clock: Clock,
   ) {
     this.#pool = new Pool({
-      connectionString: databaseUrl,
+      connectionString: withSettings(databaseUrl, "-c timezone=UTC"),
       max: POOL_SIZE,
       types: columnTypes,
-      options: "-c timezone=UTC",
       application_name: "secure-mailbox keys",
       keepAlive: true,
       connectionTimeoutMillis: TIMEOUT_MS,

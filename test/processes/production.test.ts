@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,6 +14,7 @@ const run = promisify(execFile);
 let database: TestDatabase;
 let dataDir: string;
 let keyFile: string;
+let signingKeyFile: string;
 
 beforeAll(async () => {
   await run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"], { cwd: root });
@@ -21,6 +22,8 @@ beforeAll(async () => {
   dataDir = await mkdtemp(path.join(tmpdir(), "secure-mailbox-production-"));
   keyFile = path.join(dataDir, "master-keys");
   await writeFile(keyFile, `first ${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+  signingKeyFile = path.join(dataDir, "audit-signing-key.pem");
+  await writeFile(signingKeyFile, generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }));
 }, 120_000);
 
 afterAll(async () => {
@@ -42,6 +45,7 @@ test("the compiled server starts as the image starts it, holds no demo, and stop
       KEYRING: `file:${keyFile}`,
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
+      AUDIT_SIGNING_KEY: signingKeyFile,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -123,8 +123,12 @@ describe("the entities", () => {
       "idempotency_keys",
       "migrations",
       "outbox",
+      "published_seals",
       "released_blobs",
       "sandbox_clock",
+      "sealed_ranges",
+      "sealed_until",
+      "seals",
     ]);
   });
 });

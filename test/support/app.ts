@@ -2,10 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Writable } from "node:stream";
+import { Pool } from "pg";
 import { type App, startApp } from "../../src/app.ts";
 import { MovableClock } from "../../src/clock.ts";
 import type { Config } from "../../src/config.ts";
 import { createCtx, type Ctx, type Services } from "../../src/context.ts";
+import { asApplication } from "../../src/db/app-role.ts";
+import { columnTypes } from "../../src/db/database.ts";
 import { defaultLimits, type Limits } from "../../src/limits.ts";
 import { createLog } from "../../src/log.ts";
 import { runJobsOnce } from "../../src/worker.ts";
@@ -18,6 +21,8 @@ export interface TestApp {
   readonly dataDir: string;
   readonly clock: MovableClock;
   readonly services: Services;
+  /** Connections with all rights, unlike the server's own. */
+  readonly owner: Pool;
   /** Everything it has logged, one JSON object a line. */
   readonly logged: string[];
   /** A context for operations without a front door, as the server itself. */
@@ -53,6 +58,8 @@ export async function startTestApp({ limits, config, startAt = START, beside }: 
     },
   });
   const settings = testConfig({ databaseUrl, dataDir, limits: { ...defaultLimits, ...limits }, ...config });
+  const owner = new Pool({ connectionString: settings.databaseUrl ?? "", types: columnTypes, options: "-c timezone=UTC", max: 4 });
+  owner.on("error", () => undefined); // Some tests break all connections
   const app: App = await startApp(settings, { clock, log: createLog(settings.logLevel, destination) });
   return {
     url: app.url ?? "",
@@ -60,11 +67,13 @@ export async function startTestApp({ limits, config, startAt = START, beside }: 
     dataDir,
     clock,
     services: app.services,
+    owner,
     logged,
     ctx: () => createCtx(app.services),
-    runJobsOnce: () => runJobsOnce(app.services, databaseUrl),
+    runJobsOnce: () => runJobsOnce(app.services, asApplication(databaseUrl)),
     async close() {
       await app.close();
+      await owner.end();
       if (beside) return;
       await database?.drop();
       await rm(dataDir, { recursive: true, force: true });
@@ -91,6 +100,8 @@ function testConfig(overrides: Partial<Config>): Config {
     introspection: "signed-in",
     parts: ["api"],
     sandbox: false,
+    auditSigningKey: null,
+    auditPublishUrl: null,
     logLevel: "info",
     limits: defaultLimits,
     ...overrides,

@@ -1,10 +1,9 @@
 import type { QueryResultRow } from "pg";
-import { poolOf } from "../../src/db/database.ts";
 import type { TestApp } from "./app.ts";
 
-/** Reads or changes the database behind the server's back. */
+/** Reads or changes the database behind the server's back, as the owner of its tables. */
 export async function sql<Row extends QueryResultRow>(app: TestApp, text: string, values: unknown[] = []): Promise<Row[]> {
-  return (await poolOf(app.services.dataSource).query<Row>(text, values)).rows;
+  return (await app.owner.query<Row>(text, values)).rows;
 }
 
 /** What the ledger says happened in a mailbox, oldest first; without a mailbox in the organisation's own stream. */
