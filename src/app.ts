@@ -39,6 +39,9 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Connections of one worker: two jobs that may use two each, the queue's own reads and writes, and the one it listens on. */
+const WORKER_POOL_SIZE = 7;
+
 /** Starts the parts that the configuration names, on a database that is brought up to date first. */
 export async function startApp(config: Config, { clock: realTime = systemClock, log = createLog(config.logLevel) }: AppOverrides = {}): Promise<App> {
   const closing: (() => Promise<unknown>)[] = [];
@@ -59,13 +62,13 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);
     const relay = new Relay(dataSource, log);
     const sandboxClock = config.sandbox
-      ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices, databaseUrl) })
+      ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices) })
       : null;
     const clock = sandboxClock ?? realTime;
     const dataKeys = new DataKeys(databaseUrl, keyring, clock);
     closing.push(() => dataKeys.close());
     const services: Services = { config, dataSource, bus, relay, blobs, dataKeys, keyedHash, clock, log };
-    const jobServices = { ...services, dataSource: createDataSource({ url: databaseUrl, poolSize: 4, patient: true }) };
+    const jobServices = { ...services, dataSource: createDataSource({ url: databaseUrl, poolSize: WORKER_POOL_SIZE, patient: true }) };
     await bus.open();
     closing.push(() => bus.close());
     if (sandboxClock) {
@@ -84,7 +87,7 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     }
     if (config.parts.includes("worker")) {
       await readSigningKeys(config); // A key that cannot seal is said now, not by a job
-      const worker = await startWorker(jobServices, databaseUrl);
+      const worker = await startWorker(jobServices);
       closing.push(() => worker.stop());
     }
     const url = config.parts.includes("api") ? await startApi(services, closing) : null;

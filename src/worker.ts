@@ -44,21 +44,21 @@ const STOP_MS = 500;
 const silent = new Logger(() => () => undefined);
 
 /** Runs jobs as they come due, until stopped. What fails is tried again later with growing pauses. */
-export function startWorker(services: Services, databaseUrl: string): Promise<Runner> {
-  return run({ ...optionsOf(services, databaseUrl), concurrency: 2, pollInterval: 2000, parsedCronItems: parseCronItems(schedule) });
+export function startWorker(services: Services): Promise<Runner> {
+  return run({ ...optionsOf(services), concurrency: 2, pollInterval: 2000, parsedCronItems: parseCronItems(schedule) });
 }
 
 /** Runs all jobs that are due now and returns; for tests. */
-export async function runJobsOnce(services: Services, databaseUrl: string): Promise<void> {
+export async function runJobsOnce(services: Services): Promise<void> {
   await services.relay.drain();
-  await runOnce(optionsOf(services, databaseUrl));
+  await runOnce(optionsOf(services));
 }
 
 /**
  * Runs the whole schedule, then what follows from it or waited for a time that has come, and returns: a sandbox's clock
  * has moved, and a worker, which knows only the real time, would still wait. What fails is logged.
  */
-export async function runDueJobs(services: Services, databaseUrl: string): Promise<void> {
+export async function runDueJobs(services: Services): Promise<void> {
   for (const { task } of schedule) {
     try {
       await jobs[task](createCtx(services, { requestId: `sandbox-${task}` }), neverStopped);
@@ -69,7 +69,7 @@ export async function runDueJobs(services: Services, databaseUrl: string): Promi
   }
   await services.relay.drain();
   const { rowCount } = await poolOf(services.dataSource).query({ ...makeDue, values: [services.clock.now()] });
-  if (rowCount) await runOnce(optionsOf(services, databaseUrl));
+  if (rowCount) await runOnce(optionsOf(services));
 }
 
 /** A job that was queued to run at once is due whatever the two clocks say. */
@@ -79,7 +79,8 @@ const makeDue = statement(
      array(select id from graphile_worker.jobs where run_at <= greatest($1, created_at)), run_at := 'epoch')`,
 );
 
-function optionsOf(services: Services, connectionString: string): RunnerOptions {
+/** Over our own connections: the library's own pool stops listening to errors before its connections have ended. */
+function optionsOf(services: Services): RunnerOptions {
   const taskList: TaskList = Object.fromEntries(
     Object.entries(jobs).map(([name, job]) => [
       name,
@@ -91,5 +92,5 @@ function optionsOf(services: Services, connectionString: string): RunnerOptions 
   const events: WorkerEvents = new EventEmitter();
   events.on("job:error", ({ job, error }) => services.log.error({ job: job.task_identifier, attempt: job.attempts, err: error }, "a job failed"));
   events.on("worker:getJob:error", ({ error }) => services.log.warn({ err: error }, "the worker cannot reach the database"));
-  return { connectionString, maxPoolSize: 3, gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
+  return { pgPool: poolOf(services.dataSource), gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
 }

@@ -75,6 +75,7 @@ async function keys(...command: string[]): Promise<string> {
     DATABASE_URL: app.databaseUrl,
     PUBLIC_URL: "https://mail.insurer.example",
     SECRET_KEY: newSecretKey(),
+    AUDIT_SIGNING_KEY: "not read here",
     KEYRING: `file:${keyFile()}`,
     ORGANISATION_NAME: "Example Health",
     ORGANISATION_DOMAINS: "insurer.example",

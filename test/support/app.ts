@@ -7,7 +7,6 @@ import { type App, startApp } from "../../src/app.ts";
 import { MovableClock } from "../../src/clock.ts";
 import type { Config } from "../../src/config.ts";
 import { createCtx, type Ctx, type Services } from "../../src/context.ts";
-import { asApplication } from "../../src/db/app-role.ts";
 import { columnTypes } from "../../src/db/database.ts";
 import { defaultLimits, type Limits } from "../../src/limits.ts";
 import { createLog } from "../../src/log.ts";
@@ -70,7 +69,7 @@ export async function startTestApp({ limits, config, startAt = START, beside }: 
     owner,
     logged,
     ctx: () => createCtx(app.services),
-    runJobsOnce: () => runJobsOnce(app.services, asApplication(databaseUrl)),
+    runJobsOnce: () => runJobsOnce(app.services),
     async close() {
       await app.close();
       await owner.end();
