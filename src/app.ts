@@ -61,9 +61,7 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     await mustOnlyAppend(poolOf(dataSource));
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);
     const relay = new Relay(dataSource, log);
-    const sandboxClock = config.sandbox
-      ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices) })
-      : null;
+    const sandboxClock = config.sandbox ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices) }) : null;
     const clock = sandboxClock ?? realTime;
     const dataKeys = new DataKeys(databaseUrl, keyring, clock);
     closing.push(() => dataKeys.close());

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { type CronItem, Logger, parseCronItems, run, type Runner, runOnce, type RunnerOptions, type TaskList, type WorkerEvents } from "graphile-worker";
+import type { Pool } from "pg";
 import { removeReleasedBlobs } from "./attachments/release-attachments.ts";
 import { createCtx, type Ctx, type Services } from "./context.ts";
 import { poolOf, statement } from "./db/database.ts";
@@ -79,7 +80,6 @@ const makeDue = statement(
      array(select id from graphile_worker.jobs where run_at <= greatest($1, created_at)), run_at := 'epoch')`,
 );
 
-/** Over our own connections: the library's own pool stops listening to errors before its connections have ended. */
 function optionsOf(services: Services): RunnerOptions {
   const taskList: TaskList = Object.fromEntries(
     Object.entries(jobs).map(([name, job]) => [
@@ -92,5 +92,13 @@ function optionsOf(services: Services): RunnerOptions {
   const events: WorkerEvents = new EventEmitter();
   events.on("job:error", ({ job, error }) => services.log.error({ job: job.task_identifier, attempt: job.attempts, err: error }, "a job failed"));
   events.on("worker:getJob:error", ({ error }) => services.log.warn({ err: error }, "the worker cannot reach the database"));
-  return { pgPool: poolOf(services.dataSource), gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
+  return { pgPool: queuePool(services), gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
+}
+
+/** Our own connections: the queue's own pool stops listening to errors before its connections have ended, and then one ends the process. */
+function queuePool({ dataSource }: Services): Pool {
+  const pool = poolOf(dataSource);
+  // What breaks under somebody is told by their next query.
+  if (pool.listenerCount("connect") === 0) pool.on("connect", (client) => client.on("error", () => undefined));
+  return pool;
 }
