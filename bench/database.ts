@@ -108,7 +108,8 @@ async function forgetEarlierRuns(url: string, seededAt: Date): Promise<void> {
   });
 }
 
-async function openSessions(url: string, { mailboxes }: Size, now: Date): Promise<void> {
+/** Gives every account a session. */
+export async function openSessions(url: string, { mailboxes }: Size, now: Date): Promise<void> {
   const keyedHash = createKeyedHash(SECRET_KEY);
   const everybody = Array.from({ length: mailboxes + 1 }, (_, n) => n);
   await withClient(url, (client) =>

@@ -157,5 +157,6 @@ const expiredTwins = [
           opened_at - ${SHIFT}, read_at - ${SHIFT}, flagged_at - ${SHIFT}, sent_at - ${SHIFT}, expires_at - ${SHIFT}, header from copies`,
   `insert into messages (id, thread_id, author_id, from_mailbox_id, priority, sent_at, expires_at, body)
    select ${twin("id")}, ${twin("thread_id")}, author_id, from_mailbox_id, priority, sent_at - ${SHIFT}, expires_at - ${SHIFT}, body from messages`,
+  `insert into search_words (message_id, sealed) select id, decode(repeat('00', 1058), 'hex') from messages where expires_at <= now()`,
   `update mailboxes m set unread_count = m.unread_count * 2`,
 ];

@@ -6,6 +6,7 @@ import { openDatabase } from "./database.ts";
 import { measureExpiry } from "./expiry.ts";
 import { measureInbox } from "./inbox.ts";
 import { measureLive } from "./live.ts";
+import { measureSearch } from "./search.ts";
 import { measureSends } from "./sends.ts";
 import { readSettings } from "./settings.ts";
 
@@ -39,6 +40,7 @@ const measurements = {
   inbox: ["Inbox page of 25, beside a bare handler that gives the same bytes from one prepared statement", measureInbox],
   sends: ["Sending to one recipient, beside the same writes without a server", measureSends],
   expiry: ["Sweeping what has expired, while inbox pages are read at a steady pace", measureExpiry],
+  search: ["Searching one large mailbox, beside inbox pages of the same", measureSearch],
   live: ["Live: one socket a subscriber, each on a mailbox of its own, all in one process", measureLive],
 } as const;
 

@@ -21,6 +21,8 @@ const { newSecretKey, readConfig }: typeof ConfigModule = await import(built("co
 
 let app: AppModule.App | undefined;
 let lastCommit = 0;
+let watch: NodeJS.Timeout | undefined;
+let longestTurn = 0;
 
 /** Our server in a process of its own, compiled and configured as in production: one part alone. */
 export const commands = {
@@ -49,6 +51,22 @@ export const commands = {
     return port;
   },
   cpu: ownCpu,
+  /** Begins to watch how long the turns of the event loop keep others waiting. */
+  watchLoop(): void {
+    clearInterval(watch);
+    longestTurn = 0;
+    let before = threadCpu();
+    watch = setInterval(() => {
+      const now = threadCpu();
+      longestTurn = Math.max(longestTurn, now - before);
+      before = now;
+    }, 1);
+  },
+  /** The longest turn since then, in ms of CPU time, so that what else runs on the machine does not count; up to 1 ms too much. */
+  longestTurn(): number {
+    clearInterval(watch);
+    return longestTurn;
+  },
   /** When the last transaction was committed: the bus is signalled right after. */
   lastCommit: () => lastCommit,
   /** What the process holds after two collections, in bytes. */
@@ -61,6 +79,11 @@ export const commands = {
     await app?.close();
   },
 };
+
+function threadCpu(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");

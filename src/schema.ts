@@ -17,6 +17,7 @@ import { WriteResolver } from "./messages/write-resolver.ts";
 import { ExportResolver } from "./exports/export-resolver.ts";
 import { NodeResolver } from "./node-resolver.ts";
 import { ClockResolver } from "./sandbox/clock-resolver.ts";
+import { SearchConnectionResolver, SearchResolver } from "./search/search-resolver.ts";
 
 /** type-graphql asks for one although each of our subscriptions brings its own source. */
 const noPubSub: PubSub = {
@@ -54,6 +55,8 @@ export function createSchema(): GraphQLSchema {
       ExportResolver,
       AuditResolver,
       ClockResolver,
+      SearchResolver,
+      SearchConnectionResolver,
     ],
     orphanedTypes: [MessageReceived, MessageChanged, MessageRemoved, RefetchRequired],
     scalarsMap: [{ type: Date, scalar: GraphQLDateTime }],

@@ -12,8 +12,9 @@ import type { JobName } from "./ledger/reactions.ts";
 import { sealLedger } from "./ledger/seal-ledger.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { sweep } from "./retention/sweep.ts";
+import { gatherSearchDays } from "./search/gather-search-days.ts";
 
-type ScheduledJob = "build-exports" | "expire-exports" | "expire-messages" | "sweep" | "seal-ledger" | "publish-seals";
+type ScheduledJob = "build-exports" | "expire-exports" | "expire-messages" | "sweep" | "seal-ledger" | "publish-seals" | "gather-search-days";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
@@ -24,6 +25,7 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   sweep,
   "seal-ledger": (ctx) => sealLedger(ctx),
   "publish-seals": publishSeals,
+  "gather-search-days": gatherSearchDays,
 };
 
 /** What runs when, in UTC. */
@@ -34,6 +36,7 @@ const schedule: (CronItem & { readonly task: ScheduledJob })[] = [
   { task: "sweep", match: "*/5 * * * *", options: { maxAttempts: 1, jobKey: "sweep", jobKeyMode: "preserve_run_at" } },
   { task: "seal-ledger", match: "* * * * *", options: { maxAttempts: 1, jobKey: "seal-ledger", jobKeyMode: "preserve_run_at" } },
   { task: "publish-seals", match: "* * * * *", options: { maxAttempts: 1, jobKey: "publish-seals", jobKeyMode: "preserve_run_at" } },
+  { task: "gather-search-days", match: "*/10 * * * *", options: { maxAttempts: 1, jobKey: "gather-search-days", jobKeyMode: "preserve_run_at" } },
 ];
 
 const neverStopped = new AbortController().signal;

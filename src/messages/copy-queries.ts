@@ -84,7 +84,7 @@ export async function folderPage(
   args: ConnectionArgs,
 ): Promise<Connection<Copy>> {
   const page = pageRequest(args, ctx.config.limits);
-  const query = new PageQuery(["c.mailbox_id", "c.folder"], "desc", [mailbox.uuid, folder], ctx.clock.now());
+  const query = new PageQuery(["c.mailbox_id = ?", "c.folder = ?"], "desc", [mailbox.uuid, folder], ctx.clock.now());
   query.filter(filter);
   return query.run(ctx, "message", page);
 }
@@ -92,22 +92,38 @@ export async function folderPage(
 /** A page of a thread, oldest first, over all folders of its mailbox; empty if the viewer does not hold that. */
 export async function threadPage(ctx: ViewerCtx, thread: Thread, args: ConnectionArgs): Promise<Connection<Copy>> {
   const page = pageRequest(args, ctx.config.limits);
-  return new PageQuery(["c.mailbox_id", "c.thread_id"], "asc", [thread.mailboxId, thread.uuid], ctx.clock.now()).run(ctx, "thread", page);
+  return new PageQuery(["c.mailbox_id = ?", "c.thread_id = ?"], "asc", [thread.mailboxId, thread.uuid], ctx.clock.now()).run(ctx, "thread", page);
+}
+
+/** Some copies by id, and which of them are asked for. */
+export interface Among {
+  readonly ids: readonly string[];
+  readonly folders: readonly Folder[];
+  readonly filter: MessageFilter | null | undefined;
+  readonly atMost: number;
+}
+
+/** Those of these copies that are live, lie in one of the folders and pass the filter, newest first. The mailbox was loaded through the viewer. */
+export async function copiesAmong(ctx: ViewerCtx, mailbox: Mailbox, { ids, folders, filter, atMost }: Among): Promise<Copy[]> {
+  const conditions = ["c.mailbox_id = ?", "c.id = any (?::uuid[])", "c.folder = any (?::text[])"];
+  const query = new PageQuery(conditions, "desc", [mailbox.uuid, ids, folders], ctx.clock.now());
+  query.filter(filter);
+  return query.copies(ctx, "desc", atMost);
 }
 
 /** Builds the keyset statement of a page: the same filters give the same text, so each shape is prepared once. */
 class PageQuery {
-  readonly #conditions: string[];
-  readonly #values: unknown[];
+  readonly #conditions: string[] = [];
+  readonly #values: unknown[] = [];
 
   constructor(
-    keys: readonly [string, string],
+    keys: readonly string[],
     private readonly order: "asc" | "desc",
-    values: readonly [string, string],
+    values: readonly unknown[],
     now: Date,
   ) {
-    this.#values = [...values, now];
-    this.#conditions = [`${keys[0]} = $1`, `${keys[1]} = $2`, "c.expires_at > $3"];
+    for (const [n, key] of keys.entries()) this.#where(key, values[n]);
+    this.#where("c.expires_at > ?", now);
   }
 
   filter(filter: MessageFilter | null | undefined): void {
@@ -130,10 +146,13 @@ class PageQuery {
     const descending = (this.order === "desc") !== page.backwards;
     if (page.after !== null) this.#where(`c.id ${this.order === "desc" ? "<" : ">"} ?`, decodeCursor(cursorKind, page.after, "after", UUID_FORM)[0]);
     if (page.before !== null) this.#where(`c.id ${this.order === "desc" ? ">" : "<"} ?`, decodeCursor(cursorKind, page.before, "before", UUID_FORM)[0]);
-    const values = [...this.#values, page.size + 1];
-    const text = `select ${copyColumns} from copies c where ${this.#conditions.join(" and ")} order by c.id ${descending ? "desc" : "asc"} limit $${values.length}`;
-    const rows = await ctx.db.run(pageStatement(text), values);
-    return connection(await toCopies(ctx, rows), page, (copy) => encodeCursor(cursorKind, copy.uuid));
+    return connection(await this.copies(ctx, descending ? "desc" : "asc", page.size + 1), page, (copy) => encodeCursor(cursorKind, copy.uuid));
+  }
+
+  async copies(ctx: Ctx, direction: "asc" | "desc", atMost: number): Promise<Copy[]> {
+    const values = [...this.#values, atMost];
+    const text = `select ${copyColumns} from copies c where ${this.#conditions.join(" and ")} order by c.id ${direction} limit $${values.length}`;
+    return toCopies(ctx, await ctx.db.run(pageStatement(text), values));
   }
 
   #where(condition: string, ...values: unknown[]): void {

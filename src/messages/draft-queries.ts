@@ -29,14 +29,15 @@ export const ownDraftById = new Loader<OwnedId, Draft | undefined>(
   ({ mailboxId, uuid }) => `${mailboxId} ${uuid}`,
 );
 
-const CURSOR_FORM = /^\d{1,14} [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Form of a cursor that is an instant in milliseconds and a UUID. */
+export const DRAFT_CURSOR_FORM = /^\d{1,14} [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** A page of a mailbox's drafts, last saved first. The mailbox was loaded through the viewer. */
 export async function draftPage(ctx: ViewerCtx, mailbox: Mailbox, args: ConnectionArgs): Promise<Connection<Draft>> {
   const page = pageRequest(args, ctx.config.limits);
   const place = (cursor: string | null, field: string): [Date | null, string | null] => {
     if (cursor === null) return [null, null];
-    const [savedAt, uuid] = decodeCursor("draft", cursor, field, CURSOR_FORM);
+    const [savedAt, uuid] = decodeCursor("draft", cursor, field, DRAFT_CURSOR_FORM);
     return [new Date(Number(savedAt)), uuid ?? null];
   };
   const values = [mailbox.uuid, ctx.clock.now(), ...place(page.after, "after"), ...place(page.before, "before"), page.size + 1];

@@ -7,6 +7,7 @@ import { type Happening, record } from "../ledger/record.ts";
 import type { Mailbox } from "../mailboxes/mailbox.ts";
 import { mailboxesFor } from "../mailboxes/recipient-mailboxes.ts";
 import { withinLimit } from "../problem.ts";
+import { listWords } from "../words/word-list.ts";
 import { type CopyHeader, type Copy, Folder } from "./copy.ts";
 import { findOwnCopy } from "./copy-queries.ts";
 import { consumeDraft } from "./discard-draft.ts";
@@ -34,7 +35,7 @@ export interface Outgoing {
 }
 
 /**
- * Writes a message, its recipients and every mailbox's copy in the caller's transaction, and records it: the one way
+ * Writes a message, its recipients, the list of its words and every mailbox's copy in the caller's transaction, and records it: the one way
  * in for what is sent, answered and forwarded, over GraphQL and SMTP alike. `alongside` is what else happened, recorded
  * in the same breath since mailboxes are locked once. Returns the sender's own copy.
  */
@@ -55,14 +56,13 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
   const shared = outgoing.forwardedFrom === undefined ? 0 : await shareAttachments(ctx, key, outgoing.forwardedFrom, messageId, outgoing.attachmentIds.length);
   const attachmentCount = bound + shared;
   withinLimit(attachmentCount, config.limits.maxAttachments, "attachmentIds", "Files on one message");
-  if (attachmentCount > 0) {
-    const files = await attachmentsOfMessage.load(ctx, messageId);
-    const total = files.reduce((sum, { size }) => sum + size, 0);
-    withinLimit(total, config.limits.maxTotalAttachmentBytes, "attachmentIds", "Bytes of all files of one message together");
-  }
+  const files = attachmentCount > 0 ? await attachmentsOfMessage.load(ctx, messageId) : [];
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  withinLimit(total, config.limits.maxTotalAttachmentBytes, "attachmentIds", "Bytes of all files of one message together");
   if (outgoing.draftId !== null) await consumeDraft(ctx, { mailboxId: from.uuid, uuid: outgoing.draftId });
 
   const header: CopyHeader = { subject, preview: previewOf(body), from: { displayName: from.displayName, address: from.address } };
+  const words = await listWords([subject, from.displayName, from.address, ...files.map(({ fileName }) => fileName), body.text]);
   const copies = [
     { mailboxId: from.uuid, id: newId(sentAt), folder: Folder.SENT },
     ...mailboxes.map(({ id }) => ({ mailboxId: id, id: newId(sentAt), folder: Folder.INBOX })),
@@ -90,6 +90,7 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
     copies.map(({ folder }) => folder),
     attachmentCount,
     key.seal<CopyHeader>({ id: messageId, field: "header" }, header),
+    key.sealBytes({ id: messageId, field: "words" }, words),
   ]);
   await record(
     ctx,
@@ -110,6 +111,8 @@ const insertMessage = statement(
      insert into recipients (message_id, n, kind, address, mailbox_id, route, status, updated_at)
      select $1, r.n, r.kind, r.address, r.mailbox_id, $14, $15, $8
      from unnest($11::text[], $12::text[], $13::uuid[]) with ordinality as r (kind, address, mailbox_id, n)
+   ), words as (
+     insert into search_words (message_id, sealed) values ($1, $21)
    )
    insert into copies (mailbox_id, id, message_id, thread_id, from_mailbox_id, folder, priority, attachment_count, opened_at, read_at, sent_at, expires_at, header)
    select c.mailbox_id, c.id, $1, $2, $4, c.folder, $5, $19,

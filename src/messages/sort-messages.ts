@@ -6,6 +6,7 @@ import { record } from "../ledger/record.ts";
 import { findHeldMailbox } from "../mailboxes/mailbox-queries.ts";
 import { mustWrite } from "../mailboxes/mailbox-policy.ts";
 import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
+import { markDaysStale } from "../words/stale-days.ts";
 import type { Copy } from "./copy.ts";
 import { Folder } from "./copy.ts";
 import { findOwnCopies } from "./copy-queries.ts";
@@ -70,7 +71,10 @@ async function change(ctx: ViewerCtx, ids: readonly OwnedId[], action: Action, n
       (state === null ? removed : changed).push(Object.assign(copy, state));
       return { action, mailboxId: copy.mailboxId, subjectId: copy.uuid, messageId: copy.messageId, unread };
     });
-    if (removed.length > 0) await ctx.db.run(removeCopies, keysOf(removed));
+    if (removed.length > 0) {
+      await ctx.db.run(removeCopies, keysOf(removed));
+      await markDaysStale(ctx, removed);
+    }
     if (changed.length > 0) {
       await ctx.db.run(updateCopies, [
         ...keysOf(changed),

@@ -75,5 +75,6 @@ const removeQuotingDrafts = statement<{ mailboxId: string; id: string }>(
 
 const removeMessages = statement(
   "expire-messages",
-  "with gone as (delete from recipients where message_id = any ($1::uuid[])) delete from messages where id = any ($1::uuid[])",
+  `with gone as (delete from recipients where message_id = any ($1::uuid[])), words as (delete from search_words where message_id = any ($1::uuid[]))
+   delete from messages where id = any ($1::uuid[])`,
 );

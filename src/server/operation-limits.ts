@@ -29,6 +29,9 @@ const DEFAULT_PAGE_SIZE = 25;
 /** What a list without pages counts as: recipients, attachments, mailboxes. What answers a list of ids is as long as that. */
 const PLAIN_LIST_SIZE = 5;
 
+/** What a search counts as beside its page: one operation may ask for nine. */
+const SEARCH_COST = 500;
+
 /** What one operation asks for. */
 export interface OperationFacts {
   /** How many objects it may fetch: a connection counts its page size times what is below it. */
@@ -135,7 +138,7 @@ function count(schema: GraphQLSchema, document: DocumentNode, operation: Operati
     const type = getNamedType(definition.type);
     if (!field.selectionSet || !isCompositeType(type)) return 0;
     const below = 1 + costOf(field.selectionSet, type);
-    if (type.name.endsWith("Connection")) return below * pageSizeOf(field, values);
+    if (type.name.endsWith("Connection")) return below * pageSizeOf(field, values) + (type.name === "SearchConnection" ? SEARCH_COST : 0);
     const list = isNonNullType(definition.type) ? definition.type.ofType : definition.type;
     if (!isListType(list) || name === "edges") return below;
     return below * (parent === schema.getQueryType() || parent.name.endsWith("Payload") ? longestListOf(document, values) : PLAIN_LIST_SIZE);

@@ -1,5 +1,13 @@
 import { Client } from "pg";
-import { DraftsDocument, FolderDocument, InboxDocument, OpenMessageDocument, ThreadDocument, ViewerDocument } from "../../operations/generated/operations.ts";
+import {
+  DraftsDocument,
+  FolderDocument,
+  InboxDocument,
+  OpenMessageDocument,
+  SearchDocument,
+  ThreadDocument,
+  ViewerDocument,
+} from "../../operations/generated/operations.ts";
 import { SECOND } from "../../src/clock.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { deliver, forwardMessage, messagesOf, newestOf, openMessage, replyToMessage, sendMessage, sent } from "../support/mail.ts";
@@ -173,6 +181,13 @@ describe("and no more of them", () => {
     const ids = (await messagesOf(maria, { filter: { unread: true } })).map(({ id }) => id);
     const short = await statementsOf(() => markRead(ids.splice(0, 1)));
     expect(await statementsOf(() => markRead(ids.splice(0, 8)))).toEqual(short);
+  });
+
+  test("for a longer page of what a search finds, with its snippets", async () => {
+    const search = (first: number) => () => maria.client.run(SearchDocument, { mailboxId: maria.mailboxId, query: "words", first });
+    const short = await statementsOf(search(30));
+    expect(short.length).toBeLessThanOrEqual(8);
+    expect(await statementsOf(search(100))).toEqual(short);
   });
 
   test("for more teams of the viewer", async () => {

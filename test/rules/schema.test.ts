@@ -129,6 +129,9 @@ describe("the entities", () => {
       "sealed_ranges",
       "sealed_until",
       "seals",
+      "search_days",
+      "search_gathered_days",
+      "search_words",
     ]);
   });
 });
