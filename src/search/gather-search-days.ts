@@ -18,26 +18,26 @@ const DAYS_AT_ONCE = 100;
 
 /**
  * Gathers the words of large mailboxes' finished days into buckets, gathers days again that have lost copies, and drops
- * days whose key is gone. Each day is a transaction of its own, oldest first: killed anywhere it goes on from there.
+ * days whose key is gone. Each day is a transaction of its own, oldest first: stopped or killed it goes on from there.
  */
-export async function gatherSearchDays(ctx: Ctx, smallMailbox = SMALL_MAILBOX): Promise<void> {
+export async function gatherSearchDays(ctx: Ctx, stop: AbortSignal, smallMailbox = SMALL_MAILBOX): Promise<void> {
   const now = ctx.clock.now();
   const oldest = dayNumber(before(now, RETENTION_DAYS * DAY));
   while ((await ctx.db.one(dropDays, [oldest, DAYS_AT_ONCE, BUCKETS])).dropped === DAYS_AT_ONCE);
-  for (let stale = await ctx.db.run(staleDays, [DAYS_AT_ONCE]); stale.length > 0; stale = await ctx.db.run(staleDays, [DAYS_AT_ONCE])) {
-    for (const { mailboxId, day } of stale) await gatherDay(ctx, mailboxId, day);
+  for (let [stale] = await ctx.db.run(staleDay); stale !== undefined && !stop.aborted; [stale] = await ctx.db.run(staleDay)) {
+    await gatherDay(ctx, stale.mailboxId, stale.day);
   }
   const end = firstIdOfDay(dayNumber(before(now, UNFINISHED_HOURS * HOUR)));
-  for (let last = firstIdAt(new Date(0)); ;) {
+  for (let last = firstIdAt(new Date(0)); !stop.aborted;) {
     const mailboxes = await ctx.db.run(mailboxesToGather, [last, smallMailbox, firstIdOfDay(oldest), end, MAILBOXES_AT_ONCE]);
-    for (const { mailboxId, from } of mailboxes) await gatherMailbox(ctx, mailboxId, from, end);
+    for (const { mailboxId, from } of mailboxes) await gatherMailbox(ctx, stop, mailboxId, from, end);
     last = mailboxes.at(-1)?.mailboxId ?? last;
     if (mailboxes.length < MAILBOXES_AT_ONCE) return;
   }
 }
 
-async function gatherMailbox(ctx: Ctx, mailboxId: string, from: string, end: string): Promise<void> {
-  for (let [next] = await ctx.db.run(nextCopy, [mailboxId, from, end]); next !== undefined;) {
+async function gatherMailbox(ctx: Ctx, stop: AbortSignal, mailboxId: string, from: string, end: string): Promise<void> {
+  for (let [next] = await ctx.db.run(nextCopy, [mailboxId, from, end]); next !== undefined && !stop.aborted;) {
     const day = dayNumber(next.sentAt);
     await gatherDay(ctx, mailboxId, day);
     [next] = await ctx.db.run(nextCopy, [mailboxId, firstIdOfDay(day + 1), end]);
@@ -86,9 +86,9 @@ const dropDays = statement<{ dropped: number }>(
    select count(*)::int as dropped from gone`,
 );
 
-const staleDays = statement<{ mailboxId: string; day: number }>(
-  "search-days-stale",
-  `select mailbox_id as "mailboxId", day from search_gathered_days where stale_since is not null order by mailbox_id, day limit $1`,
+const staleDay = statement<{ mailboxId: string; day: number }>(
+  "search-day-stale",
+  `select mailbox_id as "mailboxId", day from search_gathered_days where stale_since is not null order by mailbox_id, day limit 1`,
 );
 
 // An id begins with the milliseconds since 1970 in twelve hexadecimal digits (RFC 9562): the least of a day has only these.

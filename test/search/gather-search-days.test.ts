@@ -21,8 +21,10 @@ beforeEach(async () => {
 
 afterEach(() => app.close());
 
+const neverStopped = new AbortController().signal;
+
 /** Gathers as if every mailbox were large. */
-const gather = (): Promise<void> => gatherSearchDays(app.ctx(), 0);
+const gather = (): Promise<void> => gatherSearchDays(app.ctx(), neverStopped, 0);
 
 const vocabulary = "claim claims claimed clinic clinical coverage cover covering dying die médico medicos reclamación reclamaciones x 00123 0012 Straße".split(
   " ",
@@ -139,24 +141,26 @@ test("only finished days of large mailboxes are gathered, each once", async () =
   for (let n = 0; n < 3; n += 1) await send();
   app.clock.advance(DAY);
   await send();
-  await gatherSearchDays(app.ctx(), 4); // of four copies it is small
+  await gatherSearchDays(app.ctx(), neverStopped, 4); // of four copies it is small
   expect(await days()).toEqual([]);
-  await gatherSearchDays(app.ctx(), 3);
+  await gatherSearchDays(app.ctx(), neverStopped, 3);
   expect(await days()).toEqual([today]);
   app.clock.moveTo(after(new Date((today + 2) * DAY), HOUR - MINUTE));
-  await gatherSearchDays(app.ctx(), 3);
+  await gatherSearchDays(app.ctx(), neverStopped, 3);
   expect(await days()).toEqual([today]);
   app.clock.advance(MINUTE);
   const [first] = await sql(app, "select * from search_days order by mailbox_id, bucket, day limit 1");
-  await gatherSearchDays(app.ctx(), 3);
+  await gatherSearchDays(app.ctx(), neverStopped, 3);
   expect(await days()).toEqual([today, today + 1]);
   await expect(sql(app, "select * from search_days order by mailbox_id, bucket, day limit 1")).resolves.toEqual([first]);
   await expect(subjectsOf(maria, "wanted")).resolves.toHaveLength(4);
 });
 
-test("two nodes may gather at once, and a job that was killed goes on", async () => {
+test("two nodes may gather at once, and a job that was stopped or killed goes on", async () => {
   await fill(new Random(9), 4);
   const expected = await answers(new Random(1));
+  await gatherSearchDays(app.ctx(), AbortSignal.abort(), 0);
+  await expect(sql(app, "select day from search_gathered_days")).resolves.toEqual([]);
   await Promise.all([gather(), gather(), gather()]);
   expect(await answers(new Random(2))).toEqual(expected);
   const last = (await sql<{ day: number }>(app, "select max(day) as day from search_gathered_days"))[0]?.day ?? 0;
