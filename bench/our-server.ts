@@ -37,11 +37,12 @@ export const commands = {
       DATABASE_URL: databaseUrl,
       SECRET_KEY: newSecretKey(),
       KEYRING: `file:${masterKeys}`,
+      AUDIT_SIGNING_KEY: "made in the data folder, below",
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
       PARTS: part,
     });
-    app = await startApp({ ...config, secretKey: SECRET_KEY }, { clock: { now: () => new Date(Date.now() + clockOffset) } });
+    app = await startApp({ ...config, secretKey: SECRET_KEY, auditSigningKey: null }, { clock: { now: () => new Date(Date.now() + clockOffset) } });
     const { bus } = app.services;
     const signal = bus.signal.bind(bus);
     bus.signal = (topics) => {
