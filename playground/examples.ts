@@ -48,6 +48,7 @@ const advice: Readonly<Record<string, string>> = {
   draftId: "There is no draft yet. Run the example “Save a draft” first; its id is then filled in here.",
   sessionId: "Run the example “My sessions” first. If another session of yours is alive, its id is then filled in here; “Sign in” starts one.",
   exportId: "Run the example “Export a mailbox” first; the export’s id is then filled in here.",
+  holdId: "Sign in as an employee and run the example “Place a hold” first; its id is then filled in here.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
 };
 

@@ -14,14 +14,16 @@ import { Copy } from "./messages/copy.ts";
 import { Draft } from "./messages/draft.ts";
 import { Message } from "./messages/message.ts";
 import { Recipient } from "./messages/recipient.ts";
+import { Hold } from "./retention/hold.ts";
 
 /** Every table that has an entity. */
-export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Event];
+export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Hold, Event];
 
 /** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
 const migrations = [
   migration("0001-foundation", 1_763_856_000_000),
   migration("0002-sealing", 1_763_942_400_000),
+  migration("0003-holds-and-tombstones", 1_764_028_800_000),
   migration("0004-ledger-seals", 1_764_115_200_000),
   migration("0006-search", 1_764_288_000_000),
   migration("0007-exports", 1_764_374_400_000),

@@ -5,6 +5,11 @@ export function newId(at: Date): string {
   return v7({ msecs: at.getTime() });
 }
 
+/** The instant that a UUIDv7 was made for. */
+export function timeOf(id: string): Date {
+  return new Date(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+}
+
 /** The least UUIDv7 of an instant: everything older sorts before it. */
 export function firstIdAt(at: Date): string {
   const hex = Math.max(0, at.getTime()).toString(16).padStart(12, "0");

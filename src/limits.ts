@@ -20,6 +20,12 @@ export interface Limits {
   readonly maxDrafts: number;
   /** Uploads of one account that are on no draft and no message yet. */
   readonly maxWaitingUploads: number;
+  /** Holds in force at once on one message or one thread. */
+  readonly maxHolds: number;
+  /** Years ahead that a hold may last. */
+  readonly maxHoldYears: number;
+  /** Characters of a hold's note. */
+  readonly maxNoteLength: number;
   /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
   readonly maxReplayedEvents: number;
   /** Seconds within which a request has come in whole, a slow upload too; after them it is cut off. */
@@ -52,6 +58,9 @@ export const defaultLimits: Limits = Object.freeze({
   maxIds: 100,
   maxDrafts: 1000,
   maxWaitingUploads: 50,
+  maxHolds: 20,
+  maxHoldYears: 10,
+  maxNoteLength: 500,
   maxReplayedEvents: 10_000,
   requestSeconds: 15 * 60,
   idleSeconds: 60,

@@ -11,6 +11,7 @@ import { findOwnCopy } from "./messages/copy-queries.ts";
 import { findOwnDraft } from "./messages/draft-queries.ts";
 import { findOwnThread } from "./messages/mailbox-messages-resolver.ts";
 import { notFound, withinLimit } from "./problem.ts";
+import { findHold } from "./retention/hold-queries.ts";
 
 /** How each kind of node is found again, always through the viewer; undefined or a refusal for what is not theirs. */
 const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) => Promise<Node | undefined>> = {
@@ -22,6 +23,7 @@ const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) =>
   Draft: (ctx, mailboxId, uuid) => findOwnDraft(ctx, { mailboxId, uuid }),
   Attachment: async (ctx, uuid) => (await findReadableAttachment(ctx, uuid))?.attachment,
   Export: (ctx, uuid) => findOwnExport(ctx, uuid),
+  Hold: findHold,
 };
 
 @Resolver()

@@ -13,6 +13,7 @@ export enum ProblemCode {
   MESSAGE_NOT_OPENED = "MESSAGE_NOT_OPENED",
   OWN_MESSAGE = "OWN_MESSAGE",
   MAILBOX_READ_ONLY = "MAILBOX_READ_ONLY",
+  MESSAGE_HELD = "MESSAGE_HELD",
   ATTACHMENT_NOT_READY = "ATTACHMENT_NOT_READY",
   IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT",
   THROTTLED = "THROTTLED",
@@ -37,6 +38,9 @@ registerEnumType(ProblemCode, {
     MESSAGE_NOT_OPENED: { description: "A reply is possible once the message was opened: fetch its `body` first." },
     OWN_MESSAGE: { description: "You sent this message yourself, so there is nobody else to reply to. Write a new message or forward this one." },
     MAILBOX_READ_ONLY: { description: "You may read this mailbox but not write from it or change it." },
+    MESSAGE_HELD: {
+      description: "A hold keeps this message from being deleted; the sentence says until when and whom to ask. Moving it to TRASH is possible.",
+    },
     ATTACHMENT_NOT_READY: { description: "An attachment id is unknown, still uploading, or already on another message; upload the file again." },
     IDEMPOTENCY_CONFLICT: { description: "The idempotency key was used within the last 24 hours with other input. Use a new key for a new message." },
     THROTTLED: { description: "Too many attempts at once; try again after `retryAfter` seconds." },

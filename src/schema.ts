@@ -9,13 +9,15 @@ import { LimitsResolver } from "./graphql/limits-resolver.ts";
 import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
 import { DraftResolver } from "./messages/draft-resolver.ts";
 import { LiveResolver } from "./messages/live-resolver.ts";
-import { MessageChanged, MessageReceived, MessageRemoved, RefetchRequired } from "./messages/mailbox-event.ts";
+import { MessageChanged, MessageExpiring, MessageReceived, MessageRemoved, RefetchRequired } from "./messages/mailbox-event.ts";
 import { MailboxMessagesResolver, ThreadResolver } from "./messages/mailbox-messages-resolver.ts";
 import { MessageResolver, RecipientResolver } from "./messages/message-resolver.ts";
 import { SortResolver } from "./messages/sort-resolver.ts";
 import { WriteResolver } from "./messages/write-resolver.ts";
 import { ExportResolver } from "./exports/export-resolver.ts";
 import { NodeResolver } from "./node-resolver.ts";
+import { HeldMessageResolver, HoldResolver } from "./retention/hold-resolver.ts";
+import { TombstoneResolver } from "./retention/tombstone-resolver.ts";
 import { ClockResolver } from "./sandbox/clock-resolver.ts";
 import { SearchConnectionResolver, SearchResolver } from "./search/search-resolver.ts";
 
@@ -52,13 +54,16 @@ export function createSchema(): GraphQLSchema {
       SortResolver,
       AttachmentResolver,
       LiveResolver,
+      HoldResolver,
+      HeldMessageResolver,
+      TombstoneResolver,
       ExportResolver,
       AuditResolver,
       ClockResolver,
       SearchResolver,
       SearchConnectionResolver,
     ],
-    orphanedTypes: [MessageReceived, MessageChanged, MessageRemoved, RefetchRequired],
+    orphanedTypes: [MessageReceived, MessageChanged, MessageExpiring, MessageRemoved, RefetchRequired],
     scalarsMap: [{ type: Date, scalar: GraphQLDateTime }],
     pubSub: noPubSub,
     validate: false,

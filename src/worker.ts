@@ -11,33 +11,47 @@ import { publishSeals } from "./ledger/publish-seals.ts";
 import type { JobName } from "./ledger/reactions.ts";
 import { sealLedger } from "./ledger/seal-ledger.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
+import { keepHolds } from "./retention/keep-holds.ts";
 import { sweep } from "./retention/sweep.ts";
 import { gatherSearchDays } from "./search/gather-search-days.ts";
+import { warnOfExpiry } from "./retention/warn-of-expiry.ts";
 
-type ScheduledJob = "build-exports" | "expire-exports" | "expire-messages" | "sweep" | "seal-ledger" | "publish-seals" | "gather-search-days";
+type ScheduledJob =
+  "build-exports" | "expire-exports" | "keep-holds" | "expire-messages" | "warn-of-expiry" | "sweep" | "seal-ledger" | "publish-seals" | "gather-search-days";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
   "remove-released-blobs": removeReleasedBlobs,
   "build-exports": buildExports,
   "expire-exports": expireExports,
+  "keep-holds": keepHolds,
   "expire-messages": (ctx) => expireMessages(ctx),
+  "warn-of-expiry": warnOfExpiry,
   sweep,
   "seal-ledger": (ctx) => sealLedger(ctx),
   "publish-seals": publishSeals,
   "gather-search-days": gatherSearchDays,
 };
 
+type Scheduled = CronItem & { readonly task: ScheduledJob };
+
 /** What runs when, in UTC. */
-const schedule: (CronItem & { readonly task: ScheduledJob })[] = [
-  { task: "build-exports", match: "* * * * *", options: { maxAttempts: 1, jobKey: "build-exports", jobKeyMode: "preserve_run_at" } },
-  { task: "expire-exports", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-exports", jobKeyMode: "preserve_run_at" } },
-  { task: "expire-messages", match: "* * * * *", options: { maxAttempts: 1, jobKey: "expire-messages", jobKeyMode: "preserve_run_at" } },
-  { task: "sweep", match: "*/5 * * * *", options: { maxAttempts: 1, jobKey: "sweep", jobKeyMode: "preserve_run_at" } },
-  { task: "seal-ledger", match: "* * * * *", options: { maxAttempts: 1, jobKey: "seal-ledger", jobKeyMode: "preserve_run_at" } },
-  { task: "publish-seals", match: "* * * * *", options: { maxAttempts: 1, jobKey: "publish-seals", jobKeyMode: "preserve_run_at" } },
-  { task: "gather-search-days", match: "*/10 * * * *", options: { maxAttempts: 1, jobKey: "gather-search-days", jobKeyMode: "preserve_run_at" } },
+const schedule: Scheduled[] = [
+  scheduled("build-exports", "* * * * *"),
+  scheduled("expire-exports", "* * * * *"),
+  scheduled("keep-holds", "* * * * *"),
+  scheduled("expire-messages", "* * * * *"),
+  scheduled("warn-of-expiry", "* * * * *"),
+  scheduled("sweep", "*/5 * * * *"),
+  scheduled("seal-ledger", "* * * * *"),
+  scheduled("publish-seals", "* * * * *"),
+  scheduled("gather-search-days", "*/10 * * * *"),
 ];
+
+/** One at a time, and not tried again: the next minute does what this one could not. */
+function scheduled(task: ScheduledJob, match: string): Scheduled {
+  return { task, match, options: { maxAttempts: 1, jobKey: task, jobKeyMode: "preserve_run_at" } };
+}
 
 const neverStopped = new AbortController().signal;
 

@@ -1,7 +1,7 @@
 import { before, HOUR, MINUTE } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { type Statement, statement } from "../db/database.ts";
-import { record } from "../ledger/record.ts";
+import { type Happening, record } from "../ledger/record.ts";
 
 const BATCH = 500;
 /** An upload still in flight after so long was cut off by a crash: no request lives longer. */
@@ -17,8 +17,13 @@ export type ReleaseFrom = { messageIds: readonly string[] } | { draftIds: readon
  * attachment names are handed to a job, which removes them once this has committed.
  */
 export async function releaseAttachments(ctx: Ctx, from: ReleaseFrom, except: readonly string[] = []): Promise<void> {
+  await record(ctx, ...(await dropAttachments(ctx, from, except)));
+}
+
+/** The same for callers that have more to record: mailboxes are locked once, so all that happened goes in one breath. */
+export async function dropAttachments(ctx: Ctx, from: ReleaseFrom, except: readonly string[] = []): Promise<Happening[]> {
   const rows = "messageIds" in from ? await ctx.db.run(dropOfMessages, [from.messageIds]) : await ctx.db.run(dropOfDrafts, [from.draftIds, except]);
-  await release(ctx, rows);
+  return release(ctx, rows);
 }
 
 /** Removes an upload whose bytes the store could not take; what it may have of them is handed to the job. */
@@ -31,7 +36,7 @@ export async function sweepUploads(ctx: Ctx): Promise<number> {
   const now = ctx.clock.now();
   return inTransaction(ctx, async (ctx) => {
     const rows = await ctx.db.run(dropAbandoned, [before(now, IN_FLIGHT_MINUTES * MINUTE), before(now, WAITING_HOURS * HOUR), BATCH]);
-    await release(ctx, rows);
+    await record(ctx, ...(await release(ctx, rows)));
     return rows.length;
   });
 }
@@ -51,13 +56,13 @@ export async function releaseBlobs(ctx: Ctx, blobIds: readonly string[]): Promis
   return (await ctx.db.run(insertReleased, [[...new Set(blobIds)], ctx.clock.now()])).length;
 }
 
-async function release(ctx: Ctx, rows: { id: string; blob_id: string }[]): Promise<void> {
-  if (rows.length === 0) return;
+async function release(ctx: Ctx, rows: { id: string; blob_id: string }[]): Promise<Happening[]> {
+  if (rows.length === 0) return [];
   const released = await releaseBlobs(
     ctx,
     rows.map((row) => row.blob_id),
   );
-  if (released > 0) await record(ctx, { action: "attachment.released", actorId: ctx.viewer?.accountId ?? null });
+  return released > 0 ? [{ action: "attachment.released" }] : [];
 }
 
 type Dropped = Statement<{ id: string; blob_id: string }>;

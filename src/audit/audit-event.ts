@@ -53,6 +53,19 @@ export class AuditEvent {
   @Field(() => String, { nullable: true, description: "Why a request was refused." })
   code!: string | null;
 
+  @Field(() => ID, { nullable: true, description: "Of a message that went: the mailbox at its other end." })
+  get counterpartId(): string | null {
+    return this.counterpartKey && encodeId("Mailbox", this.counterpartKey);
+  }
+
+  counterpartKey!: string | null;
+
+  @Field(() => Boolean, { nullable: true, description: "Of a message that went: whether it was sent from this mailbox; otherwise it was received." })
+  wasSent!: boolean | null;
+
+  @Field(() => Date, { nullable: true, description: "Of a message that went: when its reader first opened it; null if they never did." })
+  openedAt!: Date | null;
+
   @Field(() => Int, { nullable: true, description: "The number of the seal that proves it; null until the next one is made, within a minute or so." })
   sealedBy!: number | null;
 

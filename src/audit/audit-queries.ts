@@ -70,6 +70,7 @@ function pageStatement(conditions: readonly string[], count: number): Statement<
     `audit-page-${pageStatements.size}`,
     `select e.id, e.at, e.action, e.actor_id as "actorId", a.user_id as "actorUserId", e.mailbox_id as "mailboxKey",
        case when m.kind <> 'ORGANISATION' then m.address end as "mailboxAddress", e.sequence, e.subject_id as "subjectId", e.message_id as "messageId", e.code,
+       e.counterpart_id as "counterpartKey", e.was_sent as "wasSent", e.opened_at as "openedAt",
        (select case when r.to_sequence - length(r.hashes) / 32 < e.sequence then r.seal end from sealed_ranges r
         where r.mailbox_id = e.mailbox_id and r.to_sequence >= e.sequence order by r.to_sequence limit 1) as "sealedBy"
      from (select * from events e ${shape}) as e

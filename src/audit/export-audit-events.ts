@@ -50,7 +50,8 @@ export type Query = Readonly<Record<string, unknown>>;
 type Entry = ReturnType<typeof entryOf>;
 
 function entryOf(event: AuditEvent) {
-  const { id, at, action, actorId, actorUserId, mailboxId, mailboxAddress, sequence, subjectId, messageId, code, sealedBy } = event;
+  const { id, at, action, actorId, actorUserId, mailboxId, mailboxAddress, sequence, subjectId, messageId, code, counterpartId, wasSent, openedAt, sealedBy } =
+    event;
   return {
     id,
     at: at.toISOString(),
@@ -63,6 +64,9 @@ function entryOf(event: AuditEvent) {
     subjectId,
     messageId,
     code,
+    counterpartId,
+    wasSent,
+    openedAt: openedAt && openedAt.toISOString(),
     sealedBy,
   };
 }
@@ -81,6 +85,9 @@ function toCsv(entries: AsyncGenerator<Entry>): Readable {
     "subjectId",
     "messageId",
     "code",
+    "counterpartId",
+    "wasSent",
+    "openedAt",
     "sealedBy",
   ];
   return pipeline(Readable.from(entries), stringify({ header: true, columns, escape_formulas: true, record_delimiter: "windows" }), () => undefined);

@@ -10,6 +10,7 @@ const kinds = {
   Draft: { tag: 6, parts: 2 },
   Attachment: { tag: 7, parts: 1 },
   Export: { tag: 8, parts: 1 },
+  Hold: { tag: 9, parts: 1 },
 } as const;
 
 /** A type that implements `Node`. */

@@ -18,6 +18,9 @@ export const actions = {
   "message.moved": "A message was moved to another folder.",
   "message.deleted": "A message was deleted from this mailbox.",
   "message.expired": "A message expired and was deleted.",
+  "message.expiring": "A warning that a message expires soon; `code` says within how many days.",
+  "message.held": "A hold keeps a message, or keeps it longer; `code` says why.",
+  "message.released": "No hold keeps a message any more.",
   "message.exported": "A message was handed over in an export.",
   "delivery.opened": "A recipient opened a message that was sent from this mailbox.",
   "draft.saved": "A draft was saved.",
@@ -26,6 +29,9 @@ export const actions = {
   "attachment.uploaded": "A file was uploaded.",
   "attachment.downloaded": "A file was downloaded.",
   "attachment.released": "A file is on no draft and no message any more; its bytes are removed.",
+  "hold.placed": "Somebody placed a hold; `code` says why.",
+  "hold.lifted": "Somebody lifted a hold.",
+  "hold.ended": "The time of a hold was over.",
   "export.requested": "Somebody asked for an export of messages.",
   "export.interrupted": "An attempt to make an export came to nothing; it begins anew.",
   "export.ready": "An export is ready to be downloaded.",
@@ -69,7 +75,7 @@ export class Event {
   @Column("uuid", { name: "actor_id", nullable: true })
   actorId!: string | null;
 
-  /** What it was done to: a copy, a draft, an attachment, an export, a session. */
+  /** What it was done to: a copy, a draft, an attachment, a hold, an export, a session. */
   @Column("uuid", { name: "subject_id", nullable: true })
   subjectId!: string | null;
 
@@ -77,7 +83,19 @@ export class Event {
   @Column("uuid", { name: "message_id", nullable: true })
   messageId!: string | null;
 
-  /** Why a request was refused, which key was destroyed, or to which instant the clock was moved. */
+  /** Why a request was refused, a hold was placed or a copy went; which key was destroyed; how many days before its expiry a warning came; where the clock was moved to. */
   @Column("text", { nullable: true })
   code!: string | null;
+
+  /** Of a copy that went: the mailbox it came from, or where it was addressed to first. Such an event is a tombstone. */
+  @Column("uuid", { name: "counterpart_id", nullable: true })
+  counterpartId!: string | null;
+
+  /** Of a copy that went: whether it was sent from its mailbox. */
+  @Column("boolean", { name: "was_sent", nullable: true })
+  wasSent!: boolean | null;
+
+  /** Of a copy that went: when its reader had first opened it, here or, where it was sent, at the counterpart's. */
+  @Column("timestamptz", { name: "opened_at", nullable: true })
+  openedAt!: Date | null;
 }

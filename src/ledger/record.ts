@@ -14,7 +14,11 @@ export interface Happening {
   readonly messageId?: string;
   /** Who did it, where that is not the viewer; null for the server itself. */
   readonly actorId?: string | null;
-  readonly code?: string;
+  readonly code?: string | null;
+  /** Of a copy that goes: what its tombstone says. */
+  readonly counterpartId?: string | null;
+  readonly wasSent?: boolean;
+  readonly openedAt?: Date | null;
   /** By how much it changes the mailbox's count of unread copies in its INBOX. */
   readonly unread?: number;
 }
@@ -50,14 +54,18 @@ export async function writeEvents(db: Db, now: Date, viewerId: string | null, ha
     happenings.map((happening) => happening.unread ?? 0),
     now,
     reactiveActions,
+    happenings.map((happening) => happening.counterpartId ?? null),
+    happenings.map((happening) => happening.wasSent ?? null),
+    happenings.map((happening) => happening.openedAt ?? null),
   ]);
 }
 
 const recordEvents = statement(
   "record-events",
   `with happening as (
-     select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::int[])
-       with ordinality as h (mailbox_id, id, action, actor_id, subject_id, message_id, code, unread, n)
+     select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::int[],
+                            $11::uuid[], $12::boolean[], $13::timestamptz[])
+       with ordinality as h (mailbox_id, id, action, actor_id, subject_id, message_id, code, unread, counterpart_id, was_sent, opened_at, n)
    ), stream as (
      select mailbox_id, count(*) as events, sum(unread)::int as unread from happening group by mailbox_id
    ), locked as (
@@ -68,9 +76,9 @@ const recordEvents = statement(
      where m.id = l.id
      returning m.id, m.last_sequence - s.events as last_sequence
    ), written as (
-     insert into events (mailbox_id, sequence, id, at, action, actor_id, subject_id, message_id, code)
+     insert into events (mailbox_id, sequence, id, at, action, actor_id, subject_id, message_id, code, counterpart_id, was_sent, opened_at)
      select h.mailbox_id, m.last_sequence + row_number() over (partition by h.mailbox_id order by h.n), h.id, $9, h.action,
-            h.actor_id, h.subject_id, h.message_id, h.code
+            h.actor_id, h.subject_id, h.message_id, h.code, h.counterpart_id, h.was_sent, h.opened_at
      from happening h join moved m on m.id = h.mailbox_id
    )
    insert into outbox (event_id, action, mailbox_id, subject_id, message_id)

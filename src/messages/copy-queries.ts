@@ -26,13 +26,14 @@ export type CopyRow = Pick<
   | "flaggedAt"
   | "sentAt"
   | "expiresAt"
+  | "heldUntil"
   | "header"
 >;
 
 /** The columns of a copy, for any statement that returns one. */
 export const copyColumns = `c.mailbox_id as "mailboxId", c.id as uuid, c.message_id as "messageId", c.thread_id as "threadId", c.from_mailbox_id as "fromMailboxId",
   c.folder, c.priority as "priorityRank", c.attachment_count as "attachmentCount", c.opened_at as "openedAt", c.read_at as "readAt", c.flagged_at as "flaggedAt",
-  c.sent_at as "sentAt", c.expires_at as "expiresAt", c.header`;
+  c.sent_at as "sentAt", c.expires_at as "expiresAt", c.held_until as "heldUntil", c.header`;
 
 /** Makes copies of rows, with the keys to read them. */
 export async function toCopies(ctx: Ctx, rows: readonly CopyRow[]): Promise<Copy[]> {

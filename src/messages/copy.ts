@@ -26,8 +26,11 @@ registerEnumType(Folder, {
   },
 });
 
-/** Who wrote a message, as others see them. */
-@ObjectType({ simpleResolvers: true, description: "Who wrote a message. Always show the address beside the name: only the address is checked." })
+/** A person or a team, as others see them. */
+@ObjectType({
+  simpleResolvers: true,
+  description: "A person or a team, as others see them. Always show the address beside the name: only the address is checked.",
+})
 export class Participant {
   @Field(() => String, { description: "The name." })
   displayName!: string;
@@ -105,8 +108,15 @@ export class Copy extends Node {
   sentAt!: Date;
 
   @Column("timestamptz", { name: "expires_at" })
-  @Field(() => Date, { description: "When it stops being readable: 180 days after it was sent. From that instant it behaves as if it had never existed." })
+  @Field(() => Date, {
+    description:
+      "When it stops being readable: 180 days after it was sent, or later where a hold keeps it. From that instant it behaves as if it had never existed.",
+  })
   expiresAt!: Date;
+
+  /** Until when holds keep it from being deleted. */
+  @Column("timestamptz", { name: "held_until", nullable: true })
+  heldUntil!: Date | null;
 
   /** The sealed CopyHeader. */
   @Column("bytea")

@@ -19,10 +19,23 @@ export class MessageReceived extends MailboxEvent {
 }
 
 /** A message changed. */
-@ObjectType({ implements: MailboxEvent, description: "A message was opened, marked, flagged or moved, or a recipient's delivery came further." })
+@ObjectType({
+  implements: MailboxEvent,
+  description: "A message was opened, marked, flagged or moved, its expiry changed with a hold, or a recipient's delivery came further.",
+})
 export class MessageChanged extends MailboxEvent {
   @Field(() => Copy, { description: "The message as it stands now." })
   message!: Copy;
+}
+
+/** A message expires soon. */
+@ObjectType({ implements: MailboxEvent, description: "A message expires soon. Told 30, 7 and 1 days before, once each." })
+export class MessageExpiring extends MailboxEvent {
+  @Field(() => Copy, { description: "The message; its `expiresAt` says when." })
+  message!: Copy;
+
+  @Field(() => Int, { description: "At most so many days were left when the warning was given: 30, 7 or 1." })
+  daysLeft!: number;
 }
 
 /** A message is gone. */

@@ -11,7 +11,7 @@ import { feedCursor, type Mailbox } from "../mailboxes/mailbox.ts";
 import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
 import { ownCopyById } from "./copy-queries.ts";
 import { Folder } from "./copy.ts";
-import { type MailboxEvent, MessageChanged, MessageReceived, MessageRemoved, RefetchRequired } from "./mailbox-event.ts";
+import { type MailboxEvent, MessageChanged, MessageExpiring, MessageReceived, MessageRemoved, RefetchRequired } from "./mailbox-event.ts";
 
 const BATCH = 100;
 const RETRY_MS = 1000;
@@ -19,7 +19,7 @@ const RETRY_MS = 1000;
 const FRESH_MS = 1000;
 
 /** Which ledger actions a mailbox's feed shows, and as what. All others are audit only. */
-const shownAs: Partial<Record<Action, "received" | "changed" | "removed">> = {
+const shownAs: Partial<Record<Action, "received" | "changed" | "expiring" | "removed">> = {
   "message.sent": "received",
   "message.received": "received",
   "message.opened": "changed",
@@ -29,6 +29,9 @@ const shownAs: Partial<Record<Action, "received" | "changed" | "removed">> = {
   "message.unflagged": "changed",
   "message.moved": "changed",
   "delivery.opened": "changed",
+  "message.held": "changed",
+  "message.released": "changed",
+  "message.expiring": "expiring",
   "message.deleted": "removed",
   "message.expired": "removed",
 };
@@ -140,10 +143,11 @@ async function readFeed(ctx: ViewerCtx, mailbox: Mailbox, after: number, size: n
 }
 
 /** The event as the viewer may see it now; null where the message is gone since, which a later event tells. */
-async function toEvent(ctx: Ctx, mailbox: Mailbox, { sequence, action, subjectId }: EventRow): Promise<MailboxEvent | null> {
+async function toEvent(ctx: Ctx, mailbox: Mailbox, { sequence, action, subjectId, code }: EventRow): Promise<MailboxEvent | null> {
   if (shownAs[action] === "removed") return eventOf(new MessageRemoved(), mailbox, sequence, { messageId: encodeId("Message", mailbox.uuid, subjectId) });
   const message = await ownCopyById.load(ctx, { mailboxId: mailbox.uuid, uuid: subjectId });
   if (message === undefined) return null;
+  if (shownAs[action] === "expiring") return eventOf(new MessageExpiring(), mailbox, sequence, { message, daysLeft: Number(code) });
   return eventOf(shownAs[action] === "received" ? new MessageReceived() : new MessageChanged(), mailbox, sequence, { message });
 }
 
@@ -160,11 +164,11 @@ export function isIncoming(event: MailboxEvent): event is MessageReceived {
   return event instanceof MessageReceived && event.message.folder === Folder.INBOX;
 }
 
-type EventRow = Pick<Event, "sequence" | "action"> & { subjectId: string };
+type EventRow = Pick<Event, "sequence" | "action" | "code"> & { subjectId: string };
 
 // Up to what the mailbox was read at: its unread count is that of the last of these events, and of none after it.
 const eventsBetween = statement<EventRow>(
   "events-between",
-  `select sequence, action, subject_id as "subjectId" from events
+  `select sequence, action, subject_id as "subjectId", code from events
    where mailbox_id = $1 and sequence > $2 and sequence <= $3 and action = any ($4::text[]) order by sequence limit $5`,
 );

@@ -20,6 +20,16 @@ export function whyNotForward(role: HolderRole): Problem | null {
   return whyNotWrite(role);
 }
 
+/** Why a copy cannot be deleted for good; null if nothing stands against it. */
+export function whyNotDelete({ heldUntil }: Pick<Copy, "heldUntil">, now: Date, organisation: Config["organisation"]): Problem | null {
+  if (heldUntil === null || heldUntil <= now) return null;
+  const day = heldUntil.toISOString().slice(0, 10);
+  return new Problem(
+    ProblemCode.MESSAGE_HELD,
+    `${organisation.name} has placed a hold on this message until ${day}. Move it to the trash, or ask them to lift the hold.`,
+  );
+}
+
 /** Refuses with the problem that a policy found. */
 export function mustHold(problem: Problem | null): void {
   if (problem) throw new Refusal(problem);

@@ -25,7 +25,7 @@ registerEnumType(Priority, {
 /** Priorities as the database keeps them: their place in this list. */
 export const priorities: readonly Priority[] = [Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.URGENT];
 
-/** When a message sent at this instant stops being readable: not a moment later, for anybody. */
+/** When a message sent at this instant stops being readable, unless a hold keeps it: not a moment later, for anybody. */
 export function expiryOf(sentAt: Date): Date {
   return after(sentAt, RETENTION_DAYS * DAY);
 }
@@ -65,6 +65,10 @@ export class Message {
 
   @Column("timestamptz", { name: "expires_at" })
   expiresAt!: Date;
+
+  /** The hold under whose key it is sealed; null where that is the key of its day. */
+  @Column("uuid", { name: "held_by", nullable: true })
+  heldBy!: string | null;
 
   /** The sealed MessageBody. */
   @Column("bytea")

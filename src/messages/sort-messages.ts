@@ -2,7 +2,7 @@ import { inTransaction, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import type { OwnedId } from "../graphql/node-id.ts";
 import type { Action } from "../ledger/event.ts";
-import { record } from "../ledger/record.ts";
+import { type Happening, record } from "../ledger/record.ts";
 import { findHeldMailbox } from "../mailboxes/mailbox-queries.ts";
 import { mustWrite } from "../mailboxes/mailbox-policy.ts";
 import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
@@ -10,6 +10,8 @@ import { markDaysStale } from "../words/stale-days.ts";
 import type { Copy } from "./copy.ts";
 import { Folder } from "./copy.ts";
 import { findOwnCopies } from "./copy-queries.ts";
+import { type GoneCopy, goneColumns, goneHappening } from "./gone-copy.ts";
+import { mustHold, whyNotDelete } from "./message-policy.ts";
 
 // Six operations of one kind: up to 100 copies at once, all or nothing, and what is so already stays as it is.
 
@@ -43,9 +45,12 @@ export function moveToFolder(ctx: ViewerCtx, ids: readonly OwnedId[], folder: Fo
   });
 }
 
-/** Deletes copies for good from their mailboxes; others keep theirs. */
+/** Deletes copies for good from their mailboxes; others keep theirs. Refuses what a hold keeps. */
 export function deleteMessages(ctx: ViewerCtx, ids: readonly OwnedId[]): Promise<Copy[]> {
-  return change(ctx, ids, "message.deleted", () => null);
+  return change(ctx, ids, "message.deleted", (copy, now) => {
+    mustHold(whyNotDelete(copy, now, ctx.config.organisation));
+    return null;
+  });
 }
 
 /** What a holder may change about a copy. */
@@ -63,16 +68,18 @@ async function change(ctx: ViewerCtx, ids: readonly OwnedId[], action: Action, n
     const now = ctx.clock.now();
     const removed: Copy[] = [];
     const changed: Copy[] = [];
-    const happenings = copies.flatMap((copy) => {
+    const happenings: Happening[] = copies.flatMap((copy) => {
       const before = Object.assign(copy, locked.get(copy.uuid) ?? notFound("messageIds"));
       const state = next(before, now);
-      if (state !== null && Object.entries(state).every(([name, value]) => Reflect.get(before, name) === value)) return [];
-      const unread = (state === null ? 0 : unreadWeight({ ...before, ...state })) - unreadWeight(before);
-      (state === null ? removed : changed).push(Object.assign(copy, state));
+      if (state === null) removed.push(copy);
+      if (state === null || Object.entries(state).every(([name, value]) => Reflect.get(before, name) === value)) return [];
+      const unread = unreadWeight({ ...before, ...state }) - unreadWeight(before);
+      changed.push(Object.assign(copy, state));
       return { action, mailboxId: copy.mailboxId, subjectId: copy.uuid, messageId: copy.messageId, unread };
     });
     if (removed.length > 0) {
-      await ctx.db.run(removeCopies, keysOf(removed));
+      const gone = await ctx.db.run(removeCopies, keysOf(removed));
+      happenings.push(...gone.map((copy) => goneHappening("message.deleted", copy)));
       await markDaysStale(ctx, removed);
     }
     if (changed.length > 0) {
@@ -97,9 +104,9 @@ function keysOf(copies: readonly Copy[]): [string[], string[]] {
   return [copies.map(({ mailboxId }) => mailboxId), copies.map(({ uuid }) => uuid)];
 }
 
-const lockCopies = statement<State & { uuid: string }>(
+const lockCopies = statement<State & Pick<Copy, "uuid" | "heldUntil">>(
   "copies-lock",
-  `select c.id as uuid, c.folder, c.read_at as "readAt", c.flagged_at as "flaggedAt"
+  `select c.id as uuid, c.folder, c.read_at as "readAt", c.flagged_at as "flaggedAt", c.held_until as "heldUntil"
    from copies c join unnest($1::uuid[], $2::uuid[]) as wanted (mailbox_id, id) on c.mailbox_id = wanted.mailbox_id and c.id = wanted.id
    order by c.mailbox_id, c.id for no key update of c`,
 );
@@ -111,7 +118,8 @@ const updateCopies = statement(
    where c.mailbox_id = wanted.mailbox_id and c.id = wanted.id`,
 );
 
-const removeCopies = statement(
+const removeCopies = statement<GoneCopy>(
   "copies-remove",
-  "delete from copies c using unnest($1::uuid[], $2::uuid[]) as wanted (mailbox_id, id) where c.mailbox_id = wanted.mailbox_id and c.id = wanted.id",
+  `delete from copies c using unnest($1::uuid[], $2::uuid[]) as wanted (mailbox_id, id)
+   where c.mailbox_id = wanted.mailbox_id and c.id = wanted.id returning ${goneColumns}`,
 );

@@ -1,8 +1,9 @@
-import { releaseAttachments } from "../attachments/release-attachments.ts";
+import { dropAttachments } from "../attachments/release-attachments.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
-import { record } from "../ledger/record.ts";
-import { Folder } from "../messages/copy.ts";
+import { type Happening, record } from "../ledger/record.ts";
+import { type GoneCopy, goneColumns, goneHappening } from "../messages/gone-copy.ts";
+import { TombstoneReason } from "./tombstone.ts";
 
 /** How many messages one transaction takes, and how many copies: a broadcast goes in several. */
 interface Batch {
@@ -13,7 +14,7 @@ interface Batch {
 /**
  * Deletes what has expired, a bounded batch a transaction, until nothing is left: copies, drafts that quote them,
  * recipients, attachments and content. Several nodes may run it at once and it may be killed anywhere: each batch goes
- * whole or not at all, and every mailbox is told once. Returns how many messages went.
+ * whole or not at all, and every mailbox is told once; that event is the tombstone. Returns how many messages went.
  */
 export async function expireMessages(ctx: Ctx, atMost: Batch = { messages: 500, copies: 5000 }): Promise<number> {
   for (let expired = 0; ;) {
@@ -30,25 +31,18 @@ async function expireBatch(ctx: Ctx, atMost: Batch): Promise<Batch> {
   const copies = await db.run(removeCopies, [locked, atMost.copies]);
   const mailboxIds = copies.map(({ mailboxId }) => mailboxId);
   const drafts = await db.run(removeQuotingDrafts, [mailboxIds, copies.map(({ id }) => id)]);
-  if (drafts.length > 0) await releaseAttachments(ctx, { draftIds: drafts.map(({ id }) => id) });
+  const happenings: Happening[] = [
+    ...copies.map((copy) => goneHappening("message.expired", copy)),
+    ...drafts.map(({ mailboxId, id }) => ({ action: "draft.expired" as const, mailboxId, subjectId: id })),
+  ];
+  if (drafts.length > 0) happenings.push(...(await dropAttachments(ctx, { draftIds: drafts.map(({ id }) => id) })));
   // A broadcast with copies left over keeps its content until the batch that takes the last of them.
   const messageIds = copies.length < atMost.copies ? locked : [];
   if (messageIds.length > 0) {
-    await releaseAttachments(ctx, { messageIds });
+    happenings.push(...(await dropAttachments(ctx, { messageIds })));
     await db.run(removeMessages, [messageIds]);
   }
-  await record(
-    ctx,
-    ...copies.map(({ mailboxId, id, messageId, folder, unread }) => ({
-      action: "message.expired" as const,
-      actorId: null,
-      mailboxId,
-      subjectId: id,
-      messageId,
-      unread: unread && folder === Folder.INBOX ? -1 : 0,
-    })),
-    ...drafts.map(({ mailboxId, id }) => ({ action: "draft.expired" as const, actorId: null, mailboxId, subjectId: id })),
-  );
+  await record(ctx, ...happenings);
   return { messages: messageIds.length, copies: copies.length };
 }
 
@@ -57,13 +51,14 @@ const lockExpired = statement<{ id: string }>(
   "select id from messages where expires_at <= $1 order by expires_at limit $2 for update skip locked",
 );
 
-const removeCopies = statement<{ mailboxId: string; id: string; messageId: string; folder: Folder; unread: boolean }>(
+// What a hold kept up to its end was held until the very instant that it expires.
+const removeCopies = statement<GoneCopy & { code: string | null }>(
   "expire-copies",
   `with gone as (
      select mailbox_id, id from copies where message_id = any ($1::uuid[]) order by mailbox_id, id limit $2 for update
    )
    delete from copies c using gone where c.mailbox_id = gone.mailbox_id and c.id = gone.id
-   returning c.mailbox_id as "mailboxId", c.id, c.message_id as "messageId", c.folder, c.read_at is null as unread`,
+   returning ${goneColumns}, case when c.held_until = c.expires_at then '${TombstoneReason.HOLD_ENDED}' end as code`,
 );
 
 const removeQuotingDrafts = statement<{ mailboxId: string; id: string }>(

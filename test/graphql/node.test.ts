@@ -5,7 +5,8 @@ import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
 import { requestExport } from "../support/exports.ts";
 import { deliver, messagesOf, newestOf, openMessage, sendMessage, sent } from "../support/mail.ts";
-import { employee, member, type SignedInPerson } from "../support/people.ts";
+import { placeHold } from "../support/holds.ts";
+import { employee, type SignedInPerson } from "../support/people.ts";
 
 let app: TestApp;
 let erin: SignedInPerson;
@@ -15,7 +16,7 @@ let ids: Record<NodeKind, string>;
 
 beforeAll(async () => {
   app = await startTestApp();
-  [erin, maria] = [await employee(app, "erin"), await member(app, "maria")];
+  [erin, maria] = [await employee(app, "erin"), await employee(app, "maria")];
   const { id, thread } = await deliver(erin, maria);
   const { saveDraft } = await maria.client.run(SaveDraftDocument, { input: { mailboxId: maria.mailboxId, subject: "Draft" } });
   const [session] = (await maria.client.run(SessionsDocument, {})).sessions;
@@ -28,12 +29,13 @@ beforeAll(async () => {
     Draft: "draft" in saveDraft ? saveDraft.draft.id : "",
     Attachment: await maria.client.uploaded("a.txt", "a"),
     Export: (await requestExport(maria, { messageIds: [id] })).id,
+    Hold: await placeHold(maria, sent(await sendMessage(maria, { to: [maria.address] })).id),
   };
 });
 
 afterAll(() => app.close());
 
-const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export"];
+const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold"];
 
 test.each(kinds)("a %s is found again by its id, by its owner only", async (kind) => {
   const id = ids[kind];

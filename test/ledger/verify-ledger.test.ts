@@ -5,7 +5,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { before, DAY, SECOND } from "../../src/clock.ts";
 import { createDataSource } from "../../src/data-source.ts";
-import { hashEvent } from "../../src/ledger/event-hash.ts";
+import { type EventText, eventText, hashEvent } from "../../src/ledger/event-hash.ts";
 import { keptSince, LEDGER_YEARS, pruneLedger } from "../../src/ledger/prune-ledger.ts";
 import { record } from "../../src/ledger/record.ts";
 import { sealLedger } from "../../src/ledger/seal-ledger.ts";
@@ -64,6 +64,9 @@ describe("a change of a row is found at that row:", () => {
     ["subject_id", "null"],
     ["message_id", "subject_id"],
     ["code", "''"],
+    ["counterpart_id", "mailbox_id"],
+    ["was_sent", "false"],
+    ["opened_at", "at"],
   ])("%s = %s", async (column, value) => {
     await sql(app, `update events set ${column} = ${value} where mailbox_id = $1 and sequence = 5`, [box]);
     expect((await verified(app)).findings).toEqual([{ what: "changed", mailboxId: box, sequence: 5 }]);
@@ -158,7 +161,7 @@ describe("what is inserted is named:", () => {
 });
 
 test("rows whose contents were swapped are named, each with where it belongs", async () => {
-  const columns = ["id", "at", "action", "actor_id", "subject_id", "message_id", "code"];
+  const columns = ["id", "at", "action", "actor_id", "subject_id", "message_id", "code", "counterpart_id", "was_sent", "opened_at"];
   await sql(
     app,
     `update events e set ${columns.map((column) => `${column} = o.${column}`).join(", ")} from events o
@@ -314,7 +317,9 @@ test("the bytes are those of docs/audit.md", async () => {
   const text = await readFile(path.join(import.meta.dirname, "..", "..", "docs", "audit.md"), "utf8");
   const [, vector = ""] = /```json\n(\{[^`]+\})\n```/.exec(text) ?? [];
   const { key, mailboxId, toSequence, rows, hashes, content, jws } = JSON.parse(vector) as Vector;
-  const events = rows.map(([id, at, action, actorId, subjectId, messageId, code]) => ({ id, at, action, actorId, subjectId, messageId, code }));
+  const events = rows.map(([id, at, action, actorId, subjectId, messageId, code, counterpartId, wasSent, openedAt]) => {
+    return { id, at, action, actorId, subjectId, messageId, code, counterpartId, wasSent, openedAt };
+  });
   expect(events.map((event) => hashEvent(event).toString("hex"))).toEqual(hashes);
   const digest = new ContentDigest();
   digest.add({ mailboxId, toSequence, hashes: Buffer.from(hashes.join(""), "hex") });
@@ -346,7 +351,18 @@ interface Vector {
   readonly key: string;
   readonly mailboxId: string;
   readonly toSequence: number;
-  readonly rows: [id: string, at: string, action: string, actorId: string | null, subjectId: string | null, messageId: string | null, code: string | null][];
+  readonly rows: [
+    id: string,
+    at: string,
+    action: string,
+    actorId: string | null,
+    subjectId: string | null,
+    messageId: string | null,
+    code: string | null,
+    counterpartId: string | null,
+    wasSent: string | null,
+    openedAt: string | null,
+  ][];
   readonly hashes: string[];
   readonly content: string;
   readonly jws: string;
@@ -397,12 +413,7 @@ async function replaceSeal(number: number, jws: string): Promise<void> {
 
 /** Puts the hash of a row as it is now in the place of that it was sealed with. */
 async function rehash(mailboxId: string, sequence: number): Promise<void> {
-  const [row] = await sql<{ id: string; at: string; action: string; actorId: string; subjectId: string; messageId: string; code: null }>(
-    app,
-    `select id, trunc(extract(epoch from at) * 1000000)::text as at, action, actor_id as "actorId", subject_id as "subjectId", message_id as "messageId", code
-     from events where mailbox_id = $1 and sequence = $2`,
-    [mailboxId, sequence],
-  );
+  const [row] = await sql<EventText>(app, `select ${eventText} from events e where mailbox_id = $1 and sequence = $2`, [mailboxId, sequence]);
   if (!row) throw new Error("There is no such row");
   await sql(
     app,

@@ -25,6 +25,7 @@ import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { requestExport } from "../support/exports.ts";
 import { deliver, openMessage, sendMessage } from "../support/mail.ts";
+import { placeHold } from "../support/holds.ts";
 import { employee, PASSWORD, signedInPerson, type SignedInPerson } from "../support/people.ts";
 
 /** One thing of each kind that somebody can name by its id. */
@@ -44,6 +45,7 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Query.thread": ({ Thread }) => ({ id: Thread }),
   "Query.draft": ({ Draft }) => ({ id: Draft }),
   "Query.export": ({ Export }) => ({ id: Export }),
+  "Query.holds": () => ({ state: null }),
   "Mutation.signIn": (_own, { userId }) => ({ input: { userId, password: PASSWORD } }),
   "Mutation.signOut": () => ({}),
   "Mutation.revokeSession": ({ Session }) => ({ input: { sessionId: Session } }),
@@ -68,6 +70,8 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Mutation.exportMessages": ({ Message, Thread, Mailbox }, _person, [, wanted = "messageIds"]) => ({
     input: Object.fromEntries(Object.entries({ messageIds: [Message], threadId: Thread, mailboxId: Mailbox }).filter(([name]) => name === wanted)),
   }),
+  "Mutation.placeHold": ({ Message }) => ({ input: { targetId: Message, reason: "APPEAL", until: "2027-01-01T00:00:00Z" } }),
+  "Mutation.liftHold": ({ Hold }) => ({ input: { holdId: Hold } }),
   "Mutation.advanceClock": () => ({ input: { days: 1 } }),
   "Query.auditEvents": ({ Account, Mailbox }) => ({ filter: { actorId: Account, mailboxId: Mailbox } }),
   "Query.auditSeals": () => ({}),
@@ -86,7 +90,7 @@ const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscr
 const rootFields = roots.flatMap((root) =>
   Object.values(root.getFields()).map((field) => ({ name: `${root.name}.${field.name}`, operation: root.name.toLowerCase(), field })),
 );
-const nodeKinds = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export"] as const satisfies readonly NodeKind[];
+const nodeKinds = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold"] as const satisfies readonly NodeKind[];
 const overHttp = rootFields.filter(({ operation }) => operation !== "subscription");
 const subscriptions = rootFields.filter(({ operation }) => operation === "subscription");
 
@@ -108,7 +112,7 @@ afterAll(() => app.close());
 
 test("each root field of the schema has a call here, with all the ids that it takes, and each kind of node a case", () => {
   expect(Object.keys(callsOf).toSorted()).toEqual(rootFields.map(({ name }) => name).toSorted());
-  const own: Belongings = { Account: "my", Session: "my", Mailbox: "my", Message: "my", Thread: "my", Draft: "my", Attachment: "my", Export: "my" };
+  const own: Belongings = { Account: "my", Session: "my", Mailbox: "my", Message: "my", Thread: "my", Draft: "my", Attachment: "my", Export: "my", Hold: "my" };
   const taken = rootFields.flatMap(({ name, field }) => idsOf(field).map((place) => ({ name, place, id: at(callOf(name, own, olga, place), place) })));
   expect(taken).toEqual(taken.map(({ name, place }) => ({ name, place, id: "my" })));
   const node = schema.getType("Node");
@@ -284,7 +288,7 @@ describe("a stranger", () => {
   });
 });
 
-/** Makes one thing of each kind for somebody: an opened message and its thread, a draft, a file, a session. */
+/** Makes one thing of each kind for somebody: an opened message and its thread, a draft, a file, a session, a hold on another message. */
 async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
   const { client } = person;
   const { id } = await deliver(carl, person);
@@ -302,6 +306,7 @@ async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
     Draft: "draft" in saveDraft ? saveDraft.draft.id : "",
     Attachment: await client.uploaded("file.txt", "A file."),
     Export: (await requestExport(person, { messageIds: [message.id] })).id,
+    Hold: await placeHold(person, (await deliver(carl, person)).id),
   };
 }
 

@@ -3,6 +3,7 @@ import path from "node:path";
 import { defaultLimits, RETENTION_DAYS } from "../../src/limits.ts";
 import { operationLimits } from "../../src/server/operation-limits.ts";
 import { settings } from "../../src/config.ts";
+import { WARNING_DAYS } from "../../src/retention/warn-of-expiry.ts";
 import { MAX_DAYS_AHEAD, MAX_DAYS_AT_ONCE } from "../../src/sandbox/advance-clock.ts";
 
 const read = (name: string): string => readFileSync(path.join(import.meta.dirname, "..", "..", name), "utf8").replace(/\s+/g, " ");
@@ -11,6 +12,10 @@ const number = (value: number): string => value.toLocaleString("en");
 test.each([
   ["README.md", `for ${RETENTION_DAYS} days`],
   ["docs/api.md", `${RETENTION_DAYS} days after sending`],
+  ["docs/retention.md", `${RETENTION_DAYS} days later`],
+  ["docs/retention.md", `${[...WARNING_DAYS].reverse().slice(0, 2).join(", ")} and ${WARNING_DAYS[0]} days before`],
+  ["docs/retention.md", `at most ${defaultLimits.maxHoldYears} years ahead`],
+  ["docs/retention.md", `at most ${defaultLimits.maxNoteLength} characters`],
   ["docs/api.md", `at most ${defaultLimits.maxPageSize}. Cursors`],
   ["docs/api.md", `at most ${defaultLimits.maxAttachmentBytes / 1024 / 1024} MB`],
   ["docs/api.md", `for ${defaultLimits.idempotencyHours} hours; with other input`],

@@ -20,9 +20,10 @@ import {
   separateOperations,
 } from "graphql";
 import type { DataSource } from "typeorm";
+// The schema first, as where it is printed: types of one interface stand in the order in which they were declared.
+import { createSchema } from "../../src/schema.ts";
 import { readConfig } from "../../src/config.ts";
 import { createDataSource } from "../../src/data-source.ts";
-import { createSchema } from "../../src/schema.ts";
 import { createValidator, parseOptions } from "../../src/server/graphql.ts";
 import { factsOf, operationLimits } from "../../src/server/operation-limits.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
@@ -119,6 +120,7 @@ describe("the entities", () => {
     const tables: { name: string }[] = await source.query("select table_name as name from information_schema.tables where table_schema = 'public' order by 1");
     const withEntity = new Set(source.entityMetadatas.map(({ tableName }) => tableName));
     expect(tables.map(({ name }) => name).filter((name) => !withEntity.has(name))).toEqual([
+      "expiry_warnings",
       "exports",
       "idempotency_keys",
       "migrations",

@@ -88,12 +88,14 @@ test("a message is readable on day 180 to the second; then the answer comes when
   const file = await erin.client.uploaded("letter.txt", "a letter");
   const { id } = await deliver(erin, maria, { subject: "Soon gone", attachmentIds: [file] });
   const live = maria.client.subscribe(MailboxChangedDocument, { mailboxId: maria.mailboxId, after: null });
-  const removed = live.next();
+  const warned = live.next();
   try {
     expect(await advance(ada.client, { to: after(EXPIRY, -SECOND).toISOString() })).toEqual(standing(after(EXPIRY, -SECOND)));
+    expect(await warned).toMatchObject({ mailboxChanged: { daysLeft: 30, message: { id } } });
+    for (const daysLeft of [7, 1]) expect(await live.next()).toMatchObject({ mailboxChanged: { daysLeft, message: { id } } });
     expect(await messagesOf(maria)).toMatchObject([{ id, subject: "Soon gone" }]);
     expect((await openMessage(maria, id)).body.text).toBe("Some words.");
-    expect(await removed).toMatchObject({ mailboxChanged: { message: { id, isRead: true } } });
+    expect(await live.next()).toMatchObject({ mailboxChanged: { message: { id, isRead: true } } });
     const reply = sent(await replyToMessage(maria, id));
 
     const next = live.next().then(async (event) => (event && "messageId" in event.mailboxChanged ? event : live.next()));

@@ -6,6 +6,7 @@ import type { Client } from "./client.ts";
 /** Any event of a mailbox's feed. */
 export type FeedEvent = { cursor: string; unreadCount: number } & (
   | { __typename: "MessageReceived" | "MessageChanged"; message: MessageRowFragment }
+  | { __typename: "MessageExpiring"; message: MessageRowFragment; daysLeft: number }
   | { __typename: "MessageRemoved"; messageId: string }
   | { __typename: "RefetchRequired"; reason: string }
 );
@@ -18,6 +19,7 @@ const event = `
     __typename cursor unreadCount
     ... on MessageReceived { message { ...Row } }
     ... on MessageChanged { message { ...Row } }
+    ... on MessageExpiring { message { ...Row } daysLeft }
     ... on MessageRemoved { messageId }
     ... on RefetchRequired { reason }
   }`;
