@@ -54,7 +54,7 @@ function toSeal({ number, jws }: { number: number; jws: string }): AuditSeal {
   return Object.assign(new AuditSeal(), { number, jws, sealedAt: new Date(sealedAt), eventCount: events });
 }
 
-type AuditRow = Omit<AuditEvent, "mailboxId">;
+type AuditRow = Omit<AuditEvent, "mailboxId" | "counterpartId">;
 
 const pageStatements = new Map<string, Statement<AuditRow>>();
 

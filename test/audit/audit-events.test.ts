@@ -31,7 +31,7 @@ interface Page {
 
 const QUERY = `query ($filter: AuditFilter, $first: Int, $after: String) {
   auditEvents(filter: $filter, first: $first, after: $after) {
-    edges { cursor node { id at action actor { id userId displayName } mailboxId mailboxAddress sequence subjectId messageId code sealedBy } }
+    edges { cursor node { id at action actor { id userId displayName } mailboxId mailboxAddress sequence subjectId messageId code counterpartId wasSent openedAt sealedBy } }
     pageInfo { hasNextPage endCursor }
   }
 }`;
