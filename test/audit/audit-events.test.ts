@@ -72,6 +72,9 @@ test("an administrator sees what happened, newest first, with who did it, where,
     subjectId: expect.any(String),
     messageId: expect.any(String),
     code: null,
+    counterpartId: null,
+    wasSent: null,
+    openedAt: null,
     sealedBy: 1,
   });
   expect((await page({ action: "REQUEST_REFUSED" })).edges[0]?.node).toMatchObject({
