@@ -26,6 +26,12 @@ export interface Limits {
   readonly maxHoldYears: number;
   /** Characters of a hold's note. */
   readonly maxNoteLength: number;
+  /** Files packed in one archive. */
+  readonly maxArchiveMembers: number;
+  /** What may come out of one archive, in bytes. */
+  readonly maxUnpackedBytes: number;
+  /** How many times its own size may come out of an archive; ten megabytes always may. */
+  readonly maxUnpackedRatio: number;
   /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
   readonly maxReplayedEvents: number;
   /** Seconds within which a request has come in whole, a slow upload too; after them it is cut off. */
@@ -61,6 +67,9 @@ export const defaultLimits: Limits = Object.freeze({
   maxHolds: 20,
   maxHoldYears: 10,
   maxNoteLength: 500,
+  maxArchiveMembers: 10_000,
+  maxUnpackedBytes: 1024 * 1024 * 1024,
+  maxUnpackedRatio: 200,
   maxReplayedEvents: 10_000,
   requestSeconds: 15 * 60,
   idleSeconds: 60,
