@@ -50,12 +50,16 @@ export const settings = {
     optional((text) => text),
   ),
   AUDIT_PUBLISH_URL: setting("", "address that each seal of the ledger is posted to, to be kept outside", optional(url)),
+  CLAMD: setting("", "where ClamAV's clamd scans files, as `tcp://host:port` or `unix:/path`; unset scans none", optional(clamd)),
   LOG_LEVEL: setting(
     "",
     "`trace`, `debug`, `info` (production), `warn` (demo), `error` or `silent`",
     optional(oneOf("trace", "debug", "info", "warn", "error", "silent")),
   ),
 } as const;
+
+/** Where clamd listens: a TCP port or a Unix socket. */
+export type ClamdAddress = { readonly host: string; readonly port: number } | { readonly path: string };
 
 /** Settings without which production does not start. */
 export const requiredInProduction = ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "KEYRING", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"] as const;
@@ -104,6 +108,8 @@ export interface Config {
   readonly auditSigningKey: string | null;
   readonly auditPublishUrl: string | null;
   readonly logLevel: string;
+  /** Null where files are not scanned for malware. */
+  readonly clamd: ClamdAddress | null;
   readonly limits: Limits;
 }
 
@@ -187,6 +193,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     auditSigningKey: read("AUDIT_SIGNING_KEY", settings.AUDIT_SIGNING_KEY, null),
     auditPublishUrl: read("AUDIT_PUBLISH_URL", settings.AUDIT_PUBLISH_URL, null),
     logLevel: read("LOG_LEVEL", settings.LOG_LEVEL, null) ?? (demo ? "warn" : "info"),
+    clamd: read("CLAMD", settings.CLAMD, null),
     limits: defaultLimits,
   };
   if (faults.length > 0) throw new ConfigError(faults);
@@ -263,6 +270,14 @@ function s3Address(text: string): { bucket: string; prefix: string } {
 function region(text: string): string {
   if (!/^[a-z0-9-]+$/.test(text)) throw new Error(`must be the name of a region, not "${text}"`);
   return text;
+}
+
+function clamd(text: string): ClamdAddress {
+  const path = /^unix:(\/.+)$/.exec(text)?.[1];
+  if (path !== undefined) return { path };
+  const { protocol, hostname, port, pathname } = URL.canParse(text) ? new URL(text) : new URL("none:");
+  if (protocol !== "tcp:" || hostname === "" || port === "" || pathname !== "") throw new Error(`must be tcp://host:port or unix:/path, not "${text}"`);
+  return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port) };
 }
 
 function origin(text: string): string {

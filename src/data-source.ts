@@ -25,6 +25,7 @@ const migrations = [
   migration("0002-sealing", 1_763_942_400_000),
   migration("0003-holds-and-tombstones", 1_764_028_800_000),
   migration("0004-ledger-seals", 1_764_115_200_000),
+  migration("0005-scanning", 1_764_201_600_000),
   migration("0006-search", 1_764_288_000_000),
   migration("0007-exports", 1_764_374_400_000),
   migration("0008-sandbox", 1_764_460_800_000),

@@ -32,6 +32,8 @@ export interface Limits {
   readonly maxUnpackedBytes: number;
   /** How many times its own size may come out of an archive; ten megabytes always may. */
   readonly maxUnpackedRatio: number;
+  /** Seconds clamd may take for one file. */
+  readonly scanSeconds: number;
   /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
   readonly maxReplayedEvents: number;
   /** Seconds within which a request has come in whole, a slow upload too; after them it is cut off. */
@@ -70,6 +72,7 @@ export const defaultLimits: Limits = Object.freeze({
   maxArchiveMembers: 10_000,
   maxUnpackedBytes: 1024 * 1024 * 1024,
   maxUnpackedRatio: 200,
+  scanSeconds: 60,
   maxReplayedEvents: 10_000,
   requestSeconds: 15 * 60,
   idleSeconds: 60,

@@ -1,7 +1,7 @@
 import { Arg, Ctx as Context, ID, Query, Resolver } from "type-graphql";
 import { accountByKey } from "./accounts/account.ts";
 import { liveSessions } from "./accounts/session-queries.ts";
-import { findReadableAttachment } from "./attachments/attachment-queries.ts";
+import { readableAttachment } from "./attachments/attachment-queries.ts";
 import { type Ctx, signedIn, type ViewerCtx } from "./context.ts";
 import { findOwnExport } from "./exports/export-queries.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "./graphql/node-id.ts";
@@ -21,7 +21,7 @@ const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) =>
   Message: (ctx, mailboxId, uuid) => findOwnCopy(ctx, { mailboxId, uuid }),
   Thread: (ctx, mailboxId, uuid) => findOwnThread(ctx, encodeId("Thread", mailboxId, uuid)),
   Draft: (ctx, mailboxId, uuid) => findOwnDraft(ctx, { mailboxId, uuid }),
-  Attachment: async (ctx, uuid) => (await findReadableAttachment(ctx, uuid))?.attachment,
+  Attachment: async (ctx, uuid) => (await readableAttachment.load(ctx, uuid))?.attachment,
   Export: (ctx, uuid) => findOwnExport(ctx, uuid),
   Hold: findHold,
 };

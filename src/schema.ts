@@ -9,7 +9,7 @@ import { LimitsResolver } from "./graphql/limits-resolver.ts";
 import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
 import { DraftResolver } from "./messages/draft-resolver.ts";
 import { LiveResolver } from "./messages/live-resolver.ts";
-import { MessageChanged, MessageExpiring, MessageReceived, MessageRemoved, RefetchRequired } from "./messages/mailbox-event.ts";
+import { AttachmentChanged, MessageChanged, MessageExpiring, MessageReceived, MessageRemoved, RefetchRequired } from "./messages/mailbox-event.ts";
 import { MailboxMessagesResolver, ThreadResolver } from "./messages/mailbox-messages-resolver.ts";
 import { MessageResolver, RecipientResolver } from "./messages/message-resolver.ts";
 import { SortResolver } from "./messages/sort-resolver.ts";
@@ -63,7 +63,7 @@ export function createSchema(): GraphQLSchema {
       SearchResolver,
       SearchConnectionResolver,
     ],
-    orphanedTypes: [MessageReceived, MessageChanged, MessageExpiring, MessageRemoved, RefetchRequired],
+    orphanedTypes: [MessageReceived, MessageChanged, MessageExpiring, MessageRemoved, AttachmentChanged, RefetchRequired],
     scalarsMap: [{ type: Date, scalar: GraphQLDateTime }],
     pubSub: noPubSub,
     validate: false,

@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import { type CronItem, Logger, parseCronItems, run, type Runner, runOnce, type RunnerOptions, type TaskList, type WorkerEvents } from "graphile-worker";
 import type { Pool } from "pg";
 import { removeReleasedBlobs } from "./attachments/release-attachments.ts";
+import { scanAttachments } from "./attachments/scan-attachments.ts";
 import { createCtx, type Ctx, type Services } from "./context.ts";
 import { poolOf, statement } from "./db/database.ts";
 import { isDatabaseAway } from "./db/unavailable.ts";
@@ -17,11 +18,21 @@ import { gatherSearchDays } from "./search/gather-search-days.ts";
 import { warnOfExpiry } from "./retention/warn-of-expiry.ts";
 
 type ScheduledJob =
-  "build-exports" | "expire-exports" | "keep-holds" | "expire-messages" | "warn-of-expiry" | "sweep" | "seal-ledger" | "publish-seals" | "gather-search-days";
+  | "build-exports"
+  | "expire-exports"
+  | "keep-holds"
+  | "expire-messages"
+  | "scan-attachments"
+  | "warn-of-expiry"
+  | "sweep"
+  | "seal-ledger"
+  | "publish-seals"
+  | "gather-search-days";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
   "remove-released-blobs": removeReleasedBlobs,
+  "scan-attachments": scanAttachments,
   "build-exports": buildExports,
   "expire-exports": expireExports,
   "keep-holds": keepHolds,
@@ -42,6 +53,7 @@ const schedule: Scheduled[] = [
   scheduled("keep-holds", "* * * * *"),
   scheduled("expire-messages", "* * * * *"),
   scheduled("warn-of-expiry", "* * * * *"),
+  scheduled("scan-attachments", "* * * * *"),
   scheduled("sweep", "*/5 * * * *"),
   scheduled("seal-ledger", "* * * * *"),
   scheduled("publish-seals", "* * * * *"),

@@ -1,4 +1,4 @@
-import { Field, Float, ObjectType } from "type-graphql";
+import { Field, Float, ObjectType, registerEnumType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
@@ -13,10 +13,37 @@ export interface FileHeader {
   readonly key: string;
 }
 
+/** How far the check for malware has come. */
+export enum AttachmentState {
+  UPLOADED = "UPLOADED",
+  SCANNING = "SCANNING",
+  CLEAN = "CLEAN",
+  REJECTED = "REJECTED",
+}
+
+registerEnumType(AttachmentState, {
+  name: "AttachmentState",
+  description: "How far the check of a file for malware has come. Nobody can fetch a file, not even its uploader, before it is CLEAN.",
+  valuesConfig: {
+    UPLOADED: { description: "It is stored and waits to be checked." },
+    SCANNING: { description: "It is being checked, or is to be checked again because the scanner gave no verdict." },
+    CLEAN: { description: "No malware was found, or this installation has no scanner: it can be fetched." },
+    REJECTED: { description: "Malware was found: nobody can fetch it, and no message can take it." },
+  },
+});
+
+/** What came of scanning the bytes of a file so far; all null while it waits, and in the row of a file that was never queued. */
+export interface Scan {
+  readonly scanStartedAt: Date | null;
+  readonly heldAt: Date | null;
+  readonly scannedAt: Date | null;
+  readonly malware: string | null;
+}
+
 /** A file on a draft or a message, or waiting for one. */
 @Entity("attachments")
 @ObjectType({ implements: Node, description: "A file on a draft or a message, or uploaded and waiting for one." })
-export class Attachment extends Node {
+export class Attachment extends Node implements Scan {
   @PrimaryColumn("uuid", { name: "id" })
   uuid!: string;
 
@@ -53,6 +80,25 @@ export class Attachment extends Node {
 
   @Column("timestamptz", { name: "stored_at", nullable: true })
   storedAt!: Date | null;
+
+  scanStartedAt!: Date | null;
+  heldAt!: Date | null;
+  scannedAt!: Date | null;
+  malware!: string | null;
+
+  @Field(() => AttachmentState, { description: "How far the check for malware has come; `AttachmentChanged` tells when that changes." })
+  get state(): AttachmentState {
+    if (this.scannedAt !== null) return this.malware === null ? AttachmentState.CLEAN : AttachmentState.REJECTED;
+    return this.scanStartedAt === null ? AttachmentState.UPLOADED : AttachmentState.SCANNING;
+  }
+
+  @Field(() => Date, {
+    nullable: true,
+    description: "Since when it is held because the scanner gave no verdict; it is tried again until there is one. Null while all goes as it should.",
+  })
+  get heldSince(): Date | null {
+    return this.scannedAt === null ? this.heldAt : null;
+  }
 
   @Field(() => String, { description: "Its name, cleaned of paths and control characters; at most 200 characters." })
   get fileName(): string {

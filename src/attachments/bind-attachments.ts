@@ -9,7 +9,7 @@ import type { FileHeader } from "./attachment.ts";
  * Puts the viewer's waiting uploads, and what is on `fromDraft`, on a message or a draft, in the order given, and seals
  * what is known of them under its key, so that they live and go with it. Refuses the whole list if one of them is
  * unknown, not stored yet or on something else. Runs in the caller's transaction and returns how many files that are;
- * one named twice is one.
+ * one named twice is one. A message takes none in which malware was found; those still being scanned travel and are held.
  */
 export async function bindAttachments(
   ctx: ViewerCtx,
@@ -27,6 +27,10 @@ export async function bindAttachments(
       field: "attachmentIds",
     });
   }
+  const scans = await ctx.db.run(lockScans, [ids]);
+  if (messageId !== null && scans.some(({ malware }) => malware !== null)) {
+    refuse(ProblemCode.ATTACHMENT_REJECTED, "Malware was found in an attachment. Leave it out; its `state` says which it is.", { field: "attachmentIds" });
+  }
   const reference = key.reference.toString("latin1");
   const older = bound.filter(({ header }) => referenceIn(header) !== reference);
   if (older.length > 0) {
@@ -40,6 +44,7 @@ export async function bindAttachments(
 export async function shareAttachments(ctx: ViewerCtx, key: DataKey, fromMessageId: string, toMessageId: string, after: number): Promise<number> {
   const originals = await ctx.db.run(originalsOf, [fromMessageId]);
   if (originals.length === 0) return 0;
+  await ctx.db.run(lockScans, [originals.map(({ id }) => id)]);
   const now = ctx.clock.now();
   const newIds = new Map(originals.map(({ id }) => [id, newId(now)]));
   const headers = await resealed(ctx, key, originals, (id) => newIds.get(id) ?? id);
@@ -70,6 +75,12 @@ const bind = statement<HeaderRow>(
 const setHeaders = statement(
   "attachments-set-headers",
   "update attachments a set header = sealed.header from unnest($1::uuid[], $2::bytea[]) as sealed (id, header) where a.id = sealed.id",
+);
+
+// A verdict waits for us and then tells the mailboxes we send to, or we wait for it and send what it says.
+const lockScans = statement<{ malware: string | null }>(
+  "attachments-lock-scans",
+  "select s.malware from scans s join attachments a on a.blob_id = s.blob_id where a.id = any ($1::uuid[]) for share of s",
 );
 
 const originalsOf = statement<HeaderRow>("attachments-originals", "select id, header from attachments where message_id = $1 order by position");

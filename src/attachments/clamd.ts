@@ -1,35 +1,27 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { pipeline } from "node:stream/promises";
-
-/** Where clamd listens: a TCP port or a Unix socket. */
-export type ClamdAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+import type { ClamdAddress } from "../config.ts";
 
 /** No connection came about: whatever the file, nothing can be scanned for now. */
 export class ScannerAway extends Error {}
 
-/** How long clamd may take, in milliseconds. */
-export interface ScanPatience {
-  readonly connectMs: number;
-  readonly scanMs: number;
-}
-
+const CONNECT_MS = 5000;
 const REPLY_LENGTH = 1000;
 const LENGTH_BYTES = 4;
 
 /**
  * Sends bytes through clamd's INSTREAM command (clamd(8)) and returns the name of the malware found in them, null if
- * there is none. Throws `ScannerAway` without a connection, and an error for every answer but those two: a scan that
+ * there is none, within so many milliseconds. Throws `ScannerAway` without a connection, and an error for every answer but those two: a scan that
  * did not end in a verdict is never a clean one.
  */
-export async function scanBytes(clamd: ClamdAddress, bytes: AsyncIterable<Buffer>, { connectMs, scanMs }: ScanPatience): Promise<string | null> {
-  const socket = await open(clamd, connectMs);
+export async function scanBytes(clamd: ClamdAddress, bytes: AsyncIterable<Buffer>, scanMs: number): Promise<string | null> {
+  const socket = await open(clamd);
   const deadline = setTimeout(() => socket.destroy(new Error("clamd gave no verdict in time")), scanMs);
   try {
-    const [written, read] = await Promise.allSettled([pipeline(framed(bytes), socket, { end: false }), replyOf(socket)]);
+    const [written, read] = await Promise.allSettled([send(framed(bytes), socket), replyOf(socket)]);
     const reply = read.status === "fulfilled" ? read.value : "";
     if (written.status === "fulfilled" && reply === "stream: OK") return null;
-    const malware = /^stream: (.{1,200}) FOUND$/.exec(reply)?.[1];
+    const malware = /^stream: ([ -~]{1,200}) FOUND$/.exec(reply)?.[1];
     if (malware !== undefined) return malware;
     const cause = reply === "" ? [read, written].find(({ status }) => status === "rejected") : undefined;
     throw new Error(`clamd gave no verdict${reply && `: ${reply}`}`, cause && { cause });
@@ -39,9 +31,9 @@ export async function scanBytes(clamd: ClamdAddress, bytes: AsyncIterable<Buffer
   }
 }
 
-async function open(clamd: ClamdAddress, connectMs: number): Promise<Socket> {
-  const socket = connect(clamd);
-  const deadline = setTimeout(() => socket.destroy(new Error("clamd took no connection in time")), connectMs);
+async function open(clamd: ClamdAddress): Promise<Socket> {
+  const socket = connect(clamd).on("error", () => undefined); // Told by whoever reads or writes
+  const deadline = setTimeout(() => socket.destroy(new Error("clamd took no connection in time")), CONNECT_MS);
   try {
     await once(socket, "connect");
     return socket;
@@ -49,6 +41,15 @@ async function open(clamd: ClamdAddress, connectMs: number): Promise<Socket> {
     throw new ScannerAway("clamd cannot be reached", { cause });
   } finally {
     clearTimeout(deadline);
+  }
+}
+
+async function send(parts: AsyncIterable<Buffer>, socket: Socket): Promise<void> {
+  const closed = new AbortController();
+  socket.once("close", () => closed.abort());
+  for await (const part of parts) {
+    if (socket.destroyed) throw new Error("clamd closed before the end");
+    if (!socket.write(part)) await once(socket, "drain", closed);
   }
 }
 

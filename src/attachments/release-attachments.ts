@@ -94,4 +94,7 @@ const insertReleased = statement<{ blob_id: string }>(
 );
 
 const releasedBatch = statement<{ blob_id: string }>("blobs-released", "select blob_id from released_blobs order by blob_id limit $1");
-const forgetReleased = statement("blobs-forget", "delete from released_blobs where blob_id = any ($1::uuid[])");
+const forgetReleased = statement(
+  "blobs-forget",
+  "with gone as (delete from scans where blob_id = any ($1::uuid[])) delete from released_blobs where blob_id = any ($1::uuid[])",
+);

@@ -2,12 +2,13 @@ import type { Readable } from "node:stream";
 import { type Ctx, inTransaction, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
-import { record } from "../ledger/record.ts";
 import { ProblemCode, refuse, withinLimit } from "../problem.ts";
 import { StorageUnavailable } from "../vault/blob-store.ts";
-import { newBlobKey, storeBlob } from "../vault/sealed-blob.ts";
+import { newBlobKey, readBlob, storeBlob } from "../vault/sealed-blob.ts";
+import { faultOfArchive } from "./archive-check.ts";
 import { Attachment, type FileHeader } from "./attachment.ts";
 import { cleanFileName, DETECTION_BYTES, detectMediaType } from "./file-name.ts";
+import { recordAttachments } from "./record-attachments.ts";
 import { releaseUpload } from "./release-attachments.ts";
 
 /** A file as it comes in. `isCut` says, after its end, whether the parser stopped at the size limit. */
@@ -33,6 +34,9 @@ export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Prom
     draftId: null,
     position: 0,
     createdAt,
+    scanStartedAt: null,
+    heldAt: null,
+    malware: null,
   });
   try {
     await announce(ctx, attachment);
@@ -50,14 +54,17 @@ export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Prom
       mediaType: await detectMediaType(start.bytes()),
       key: blobKey.toString("base64"),
     };
+    await mustBeHarmless(ctx, attachment, blobKey, start.bytes());
     attachment.storedAt = clock.now();
     attachment.header = (await dataKeys.ofDay(attachment.storedAt)).seal({ id: attachment.uuid, field: "file" }, header);
+    attachment.scannedAt = config.clamd === null ? attachment.storedAt : null;
     attachment.opener = await dataKeys.forSealed([attachment.header]);
     await inTransaction(ctx, async (ctx) => {
-      const { uuid, size, storedAt } = attachment;
+      const { uuid, blobId, size, storedAt } = attachment;
       const stored = await ctx.db.run(finishUpload, [uuid, size, attachment.header, storedAt]);
       if (stored.length === 0) refuse(ProblemCode.STORAGE_UNAVAILABLE, "The upload took too long and was given up. Try again.", { field: "file" });
-      await record(ctx, { action: "attachment.uploaded", subjectId: uuid });
+      await ctx.db.run(queueScan, [blobId, storedAt, attachment.scannedAt]);
+      await recordAttachments(ctx, "attachment.uploaded", [blobId]);
     });
     return attachment;
   } catch (error) {
@@ -70,6 +77,17 @@ export async function uploadAttachment(ctx: ViewerCtx, file: IncomingFile): Prom
     if (isBrokenOff(error)) refuse(ProblemCode.INVALID_INPUT, "The upload broke off before its end. Nothing was kept; try again.", { field: "file" });
     throw error;
   }
+}
+
+/** Refuses what is packed too well, scanner or none: clamd calls 300 MB in a zip of 300 KB clean. */
+async function mustBeHarmless({ blobs, config }: Ctx, { blobId, size }: Attachment, key: Buffer, start: Buffer): Promise<void> {
+  const fault = await faultOfArchive((range) => readBlob(blobs, { blobId, key, size }, range), size, start, config.limits);
+  if (fault === null) return;
+  const sentence = {
+    "too-large": "This archive holds too many files or unpacks to too much. Nothing was kept; pack less into one file.",
+    unreadable: "This archive is damaged or not what it says it is. Nothing was kept; pack it again.",
+  }[fault];
+  refuse(ProblemCode.ATTACHMENT_REJECTED, sentence, { field: "file" });
 }
 
 async function announce(ctx: ViewerCtx, { uuid, blobId, createdAt }: Attachment): Promise<void> {
@@ -128,4 +146,5 @@ const countWaiting = statement<{ waiting: number }>(
 );
 const beginUpload = statement("upload-begin", "insert into attachments (id, blob_id, uploaded_by, created_at) values ($1, $2, $3, $4)");
 const finishUpload = statement<{ id: string }>("upload-finish", "update attachments set size = $2, header = $3, stored_at = $4 where id = $1 returning id");
+const queueScan = statement("scan-queue", "insert into scans (blob_id, uploaded_at, next_at, finished_at) values ($1, $2, $2, $3)");
 const dropUpload = statement("upload-drop", "delete from attachments where id = $1 and message_id is null and draft_id is null");

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { attachmentsOfMessage } from "../attachments/attachment-queries.ts";
-import type { Attachment } from "../attachments/attachment.ts";
+import { type Attachment, AttachmentState } from "../attachments/attachment.ts";
 import { inTransaction, type ViewerCtx } from "../context.ts";
 import { firstIdAt } from "../ids.ts";
 import { record } from "../ledger/record.ts";
@@ -85,8 +85,8 @@ export async function fillArchive(ctx: ViewerCtx, archive: ExportArchive, select
 }
 
 /** Whether a file may leave the system. */
-function mayBeExported(_file: Attachment): boolean {
-  return true;
+function mayBeExported({ state }: Attachment): boolean {
+  return state === AttachmentState.CLEAN;
 }
 
 /** Reads the next messages and records that they are handed over: who takes a message along has opened it. */

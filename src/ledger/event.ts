@@ -27,6 +27,10 @@ export const actions = {
   "draft.discarded": "A draft was discarded.",
   "draft.expired": "A draft expired and was deleted.",
   "attachment.uploaded": "A file was uploaded.",
+  "attachment.scanning": "A file is being checked for malware.",
+  "attachment.cleared": "No malware was found in a file.",
+  "attachment.rejected": "Malware was found in a file; `code` names it.",
+  "attachment.held": "A file is held because the scanner gave no verdict.",
   "attachment.downloaded": "A file was downloaded.",
   "attachment.released": "A file is on no draft and no message any more; its bytes are removed.",
   "hold.placed": "Somebody placed a hold; `code` says why.",
@@ -83,7 +87,7 @@ export class Event {
   @Column("uuid", { name: "message_id", nullable: true })
   messageId!: string | null;
 
-  /** Why a request was refused, a hold was placed or a copy went; which key was destroyed; how many days before its expiry a warning came; where the clock was moved to. */
+  /** Why a request was refused, a hold was placed or a copy went; which key was destroyed; how many days before its expiry a warning came; where the clock was moved to; which malware was found. */
   @Column("text", { nullable: true })
   code!: string | null;
 

@@ -1,10 +1,11 @@
 import type { Action } from "./event.ts";
 
 /** Jobs that an event can set off, by the names under which `worker.ts` wires them. */
-export type JobName = "remove-released-blobs" | "keep-holds" | "expire-messages" | "build-exports";
+export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports";
 
 /** What follows from which event, all on one page. The relay turns these into jobs after the commit. */
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {
+  "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],
   "hold.lifted": ["keep-holds", "expire-messages"],

@@ -1,4 +1,5 @@
 import { Field, ID, Int, InterfaceType, ObjectType } from "type-graphql";
+import { Attachment } from "../attachments/attachment.ts";
 import { Copy } from "./copy.ts";
 
 /** Something that changed in a mailbox. */
@@ -43,6 +44,19 @@ export class MessageExpiring extends MailboxEvent {
 export class MessageRemoved extends MailboxEvent {
   @Field(() => ID, { description: "The id it had." })
   messageId!: string;
+}
+
+/** The check of a file came further. */
+@ObjectType({
+  implements: MailboxEvent,
+  description: "A file in the mailbox was uploaded, is being checked for malware, was found clean or rejected, or is held because there is no verdict.",
+})
+export class AttachmentChanged extends MailboxEvent {
+  @Field(() => Attachment, { description: "The file as it stands now." })
+  attachment!: Attachment;
+
+  @Field(() => Copy, { nullable: true, description: "The message it is on; null while it is on none." })
+  attachedTo!: Copy | null;
 }
 
 /** Too much was missed. */

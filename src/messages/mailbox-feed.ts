@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { readableAttachment } from "../attachments/attachment-queries.ts";
 import type { Ctx, Services, ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { isAway } from "../db/unavailable.ts";
@@ -9,9 +10,9 @@ import { type Bus, topicOfMailbox } from "../ledger/bus.ts";
 import { findHeldMailbox, stillHeld } from "../mailboxes/mailbox-queries.ts";
 import { feedCursor, type Mailbox } from "../mailboxes/mailbox.ts";
 import { notFound, ProblemCode, refuse, withinLimit } from "../problem.ts";
-import { ownCopyById } from "./copy-queries.ts";
+import { copyOfMessage, ownCopyById } from "./copy-queries.ts";
 import { Folder } from "./copy.ts";
-import { type MailboxEvent, MessageChanged, MessageExpiring, MessageReceived, MessageRemoved, RefetchRequired } from "./mailbox-event.ts";
+import { AttachmentChanged, type MailboxEvent, MessageChanged, MessageExpiring, MessageReceived, MessageRemoved, RefetchRequired } from "./mailbox-event.ts";
 
 const BATCH = 100;
 const RETRY_MS = 1000;
@@ -19,7 +20,7 @@ const RETRY_MS = 1000;
 const FRESH_MS = 1000;
 
 /** Which ledger actions a mailbox's feed shows, and as what. All others are audit only. */
-const shownAs: Partial<Record<Action, "received" | "changed" | "expiring" | "removed">> = {
+const shownAs: Partial<Record<Action, "received" | "changed" | "expiring" | "removed" | "attachment">> = {
   "message.sent": "received",
   "message.received": "received",
   "message.opened": "changed",
@@ -32,6 +33,11 @@ const shownAs: Partial<Record<Action, "received" | "changed" | "expiring" | "rem
   "message.held": "changed",
   "message.released": "changed",
   "message.expiring": "expiring",
+  "attachment.uploaded": "attachment",
+  "attachment.scanning": "attachment",
+  "attachment.cleared": "attachment",
+  "attachment.rejected": "attachment",
+  "attachment.held": "attachment",
   "message.deleted": "removed",
   "message.expired": "removed",
 };
@@ -145,10 +151,19 @@ async function readFeed(ctx: ViewerCtx, mailbox: Mailbox, after: number, size: n
 /** The event as the viewer may see it now; null where the message is gone since, which a later event tells. */
 async function toEvent(ctx: Ctx, mailbox: Mailbox, { sequence, action, subjectId, code }: EventRow): Promise<MailboxEvent | null> {
   if (shownAs[action] === "removed") return eventOf(new MessageRemoved(), mailbox, sequence, { messageId: encodeId("Message", mailbox.uuid, subjectId) });
+  if (shownAs[action] === "attachment") return toAttachmentChanged(ctx, mailbox, sequence, subjectId);
   const message = await ownCopyById.load(ctx, { mailboxId: mailbox.uuid, uuid: subjectId });
   if (message === undefined) return null;
   if (shownAs[action] === "expiring") return eventOf(new MessageExpiring(), mailbox, sequence, { message, daysLeft: Number(code) });
   return eventOf(shownAs[action] === "received" ? new MessageReceived() : new MessageChanged(), mailbox, sequence, { message });
+}
+
+async function toAttachmentChanged(ctx: Ctx, mailbox: Mailbox, sequence: number, id: string): Promise<AttachmentChanged | null> {
+  const found = await readableAttachment.load(ctx, id);
+  if (found === undefined) return null;
+  const { attachment } = found;
+  const attachedTo = attachment.messageId === null ? null : await copyOfMessage.load(ctx, { mailboxId: mailbox.uuid, uuid: attachment.messageId });
+  return attachedTo === undefined ? null : eventOf(new AttachmentChanged(), mailbox, sequence, { attachment, attachedTo });
 }
 
 function eventOf<E extends MailboxEvent>(event: E, mailbox: Mailbox, sequence: number, fields: Omit<E, keyof MailboxEvent>): E {

@@ -199,6 +199,8 @@ const statusOf: Partial<Record<ProblemCode, number>> = {
   [ProblemCode.UNAUTHENTICATED]: 401,
   [ProblemCode.FORBIDDEN]: 403,
   [ProblemCode.NOT_FOUND]: 404,
+  [ProblemCode.ATTACHMENT_HELD]: 409,
+  [ProblemCode.ATTACHMENT_REJECTED]: 403,
   [ProblemCode.UNAVAILABLE]: 503,
   [ProblemCode.STORAGE_UNAVAILABLE]: 503,
   [ProblemCode.THROTTLED]: 429,

@@ -9,6 +9,7 @@ import { decodeAnyId, encodeId } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { sweep } from "../../src/retention/sweep.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
+import { zipOf } from "../support/archives.ts";
 import { Client } from "../support/client.ts";
 import { deliver, newestOf, openMessage, sendMessage, sent } from "../support/mail.ts";
 import { employee, member, type SignedInPerson } from "../support/people.ts";
@@ -34,7 +35,7 @@ afterAll(() => app.close());
 
 test("an upload answers with the file as it is, and its uploader can fetch it at once", async () => {
   const result = await erin.client.upload("Report 2026.txt", "Forty-two.");
-  expect(result).toEqual({ attachment: { id: expect.any(String), fileName: "Report 2026.txt", mediaType: "text/plain", size: 10 } });
+  expect(result).toEqual({ attachment: { id: expect.any(String), fileName: "Report 2026.txt", mediaType: "text/plain", size: 10, state: "CLEAN" } });
   const id = "attachment" in result ? result.attachment.id : "";
   const response = await erin.client.download(`/attachments/${id}`);
   expect(await response.text()).toBe("Forty-two.");
@@ -64,6 +65,7 @@ test("sender and recipients fetch the very bytes, from the address the message n
         fileName: "random.bin",
         mediaType: "application/octet-stream",
         size: 250_000,
+        state: "CLEAN",
         downloadUrl: `/attachments/${attachments[0]?.id}`,
       },
     ]);
@@ -79,7 +81,7 @@ describe("the type is what the content shows, whatever the name claims:", () => 
     ["a picture", "photo.txt", png, "image/png"],
     ["a PDF", "form", Buffer.from("%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "latin1"), "application/pdf"],
     ["a program", "form.pdf", Buffer.concat([Buffer.from("MZ"), Buffer.alloc(200)]), "application/x-msdownload"],
-    ["an archive", "form.pdf", Buffer.concat([Buffer.from("PK\x03\x04\x14\0\0\0\0\0"), Buffer.alloc(200)]), "application/zip"],
+    ["an archive", "form.pdf", Buffer.from(zipOf([{ data: Buffer.from("Some words.") }])), "application/zip"],
     ["text", "text.pdf", Buffer.from("Grüße, 👋\tund mehr.\r\n"), "text/plain"],
     ["a page", "page.html", Buffer.from("<!doctype html><script>alert(1)</script>"), "text/plain"],
     ["text cut in a letter", "long.txt", Buffer.from(`x${"ä".repeat(5000)}`), "text/plain"],
@@ -255,9 +257,9 @@ test("deleting a message takes its files from its mailbox only", async () => {
 });
 
 test("uploads and downloads stand in the ledger, with the mailbox they came from", async () => {
-  const known = (await eventsOf(app)).length;
+  const known = (await eventsOf(app, erin.mailboxKey)).length;
   const [attachmentId] = [await erin.client.uploaded("audited.txt", "audited")];
-  const uploaded = (await eventsOf(app)).slice(known);
+  const uploaded = (await eventsOf(app, erin.mailboxKey)).slice(known);
   const uuid = decodeAnyId(attachmentId)?.uuids[0];
   expect(uploaded).toMatchObject([{ action: "attachment.uploaded", actor_id: erin.accountId, subject_id: uuid }]);
   await deliver(erin, maria, { attachmentIds: [attachmentId] });

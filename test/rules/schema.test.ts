@@ -128,6 +128,7 @@ describe("the entities", () => {
       "published_seals",
       "released_blobs",
       "sandbox_clock",
+      "scans",
       "sealed_ranges",
       "sealed_until",
       "seals",

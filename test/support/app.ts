@@ -102,6 +102,7 @@ function testConfig(overrides: Partial<Config>): Config {
     auditSigningKey: null,
     auditPublishUrl: null,
     logLevel: "info",
+    clamd: null,
     limits: defaultLimits,
     ...overrides,
   };
