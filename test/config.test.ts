@@ -99,6 +99,13 @@ test("attachments are in a folder unless a bucket is named, with or without a pr
   });
 });
 
+test("a scanner listens on a port or on a socket", () => {
+  expect(readConfig({}).clamd).toBeNull();
+  expect(readConfig({ CLAMD: "tcp://clamav.internal:3310" }).clamd).toEqual({ host: "clamav.internal", port: 3310 });
+  expect(readConfig({ CLAMD: "tcp://[::1]:3310" }).clamd).toEqual({ host: "::1", port: 3310 });
+  expect(readConfig({ CLAMD: "unix:/run/clamav/clamd.ctl" }).clamd).toEqual({ path: "/run/clamav/clamd.ctl" });
+});
+
 describe("a wrong setting is named with what is wrong about it:", () => {
   test.each<[name: keyof typeof settings, value: string, fault: string]>([
     ["PORT", "http", 'must be a whole number from 0 to 65535, not "http"'],
@@ -133,6 +140,9 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["PARTS", "api,smtp", 'must be one of api, worker, not "smtp"'],
     ["PARTS", " , ", "must name at least one"],
     ["SANDBOX", "yes", 'must be one of 0, 1, not "yes"'],
+    ["CLAMD", "localhost:3310", 'must be tcp://host:port or unix:/path, not "localhost:3310"'],
+    ["CLAMD", "tcp://localhost", 'must be tcp://host:port or unix:/path, not "tcp://localhost"'],
+    ["CLAMD", "unix:clamd.ctl", 'must be tcp://host:port or unix:/path, not "unix:clamd.ctl"'],
     ["LOG_LEVEL", "loud", 'must be one of trace, debug, info, warn, error, silent, not "loud"'],
   ])("%s=%s %s", (name, value, fault) => {
     expect(faultsOf({ [name]: value })).toEqual([`${name} ${fault}`]);

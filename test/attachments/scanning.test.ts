@@ -12,6 +12,7 @@ import { startTestApp, type TestApp } from "../support/app.ts";
 import { zipOf } from "../support/archives.ts";
 import { type Behaviour, clean, type LoopbackClamd, startLoopbackClamd } from "../support/clamd.ts";
 import { eventually } from "../support/eventually.ts";
+import { downloaded, madeExport, unzipped } from "../support/exports.ts";
 import { deliver, forwardMessage, openMessage, sendMessage, sent } from "../support/mail.ts";
 import { employee, member, type SignedInPerson } from "../support/people.ts";
 import { eventsOf, sql } from "../support/sql.ts";
@@ -116,6 +117,20 @@ test("malware is never served: not to its uploader, not with a message that was 
     ["Test.Signature-1", null],
     ["Test.Signature-1", null],
   ]);
+});
+
+test("an export leaves out what was not found clean, and says so", async () => {
+  const before = await erin.client.uploaded("clean.txt", "harmless bytes");
+  await app.runJobsOnce();
+  const attachmentIds = [before, await erin.client.uploaded("waiting.txt", "unknown bytes")];
+  const letter = await deliver(erin, maria, { attachmentIds });
+  await clamd.close();
+  const files = await unzipped(await downloaded(maria, await madeExport(app, maria, { messageIds: [letter.id] })));
+  clamd = await startLoopbackClamd(clean, clamd.address.port);
+  const exported = [...files.values()].map(({ bytes }) => bytes.toString()).join();
+  const isIn = (text: string): boolean => exported.includes(text) || exported.includes(Buffer.from(text).toString("base64"));
+  expect([isIn("harmless bytes"), isIn("unknown bytes")]).toEqual([true, false]);
+  expect(files.get("index.html")?.bytes.toString()).toMatch(/waiting\.txt.*left out/);
 });
 
 test("a file that was clean may be put on any message later", async () => {

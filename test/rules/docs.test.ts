@@ -30,6 +30,10 @@ test.each([
     `at most ${number(defaultLimits.maxExportMessages)} messages and ${defaultLimits.maxExportBytes / 1024 ** 3} GB, and an account has at most ${defaultLimits.maxExports} that`,
   ],
   ["docs/api.md", `works for ${defaultLimits.exportMinutes} minutes`],
+  [
+    "docs/api.md",
+    `more than ${number(defaultLimits.maxArchiveMembers)} files, or a zip or gzip file that unpacks to more than ${defaultLimits.maxUnpackedBytes / 1024 ** 3} GB or to more than ${defaultLimits.maxUnpackedRatio} times`,
+  ],
   ["docs/decisions.md", `(${number(defaultLimits.maxReplayedEvents)} events)`],
   ["docs/sandbox.md", `readable for ${RETENTION_DAYS} days`],
   ["docs/sandbox.md", `at most ${MAX_DAYS_AT_ONCE} days at once, and at most ${number(MAX_DAYS_AHEAD)} days in all`],
