@@ -103,6 +103,7 @@ function startWorker(): ChildProcess {
     DATABASE_URL: app.databaseUrl,
     DATA_DIR: app.dataDir,
     SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
+    KEYRING: `file:${path.join(app.dataDir, "master-keys")}`,
     PUBLIC_URL: "http://localhost",
     ORGANISATION_NAME: "Example Health",
     ORGANISATION_DOMAINS: "insurer.example",
