@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { parse } from "graphql";
@@ -97,12 +98,15 @@ test("a worker killed in the middle of a scan leaves the file unserved, and the 
 /** A worker as it runs in production, in a process of its own, on this test's database and files. */
 function startWorker(): ChildProcess {
   const root = path.join(import.meta.dirname, "..", "..");
+  const signingKeyFile = path.join(app.dataDir, "worker-signing-key.pem");
+  writeFileSync(signingKeyFile, generateKeyPairSync("ed25519").privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
   const env = {
     PATH: process.env.PATH,
     PARTS: "worker",
     DATABASE_URL: app.databaseUrl,
     DATA_DIR: app.dataDir,
     SECRET_KEY: Buffer.alloc(32, 7).toString("base64"),
+    AUDIT_SIGNING_KEY: signingKeyFile,
     KEYRING: `file:${path.join(app.dataDir, "master-keys")}`,
     PUBLIC_URL: "http://localhost",
     ORGANISATION_NAME: "Example Health",
