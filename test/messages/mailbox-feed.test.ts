@@ -123,6 +123,7 @@ test("the last event has the unread count of its own moment, even where the mess
   let reading = Promise.resolve<FeedEvent[]>([]);
   const asErin = signedIn(createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false } }));
   await inTransaction(asErin, async (ctx) => {
+    await ctx.db.manager.query("set local role none"); // The server's own role may not keep readers out
     await ctx.db.manager.query("lock table events in access exclusive mode");
     reading = take(maria.client, maria.mailboxId, cursor, 2);
     await eventually(async () => {
