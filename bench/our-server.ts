@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type * as AppModule from "../src/app.ts";
 import type * as ConfigModule from "../src/config.ts";
+import type * as ContextModule from "../src/context.ts";
+import type * as SealModule from "../src/ledger/seal-ledger.ts";
 import { monotonic, ownCpu, serve } from "./child.ts";
 import { dataDir, masterKeys } from "./keys.ts";
 import { SECRET_KEY } from "./world.ts";
@@ -18,6 +20,9 @@ export interface ServerOptions {
 const built = (file: string): string => new URL(`../dist/${file}`, import.meta.url).href;
 const { startApp }: typeof AppModule = await import(built("app.js"));
 const { newSecretKey, readConfig }: typeof ConfigModule = await import(built("config.js"));
+
+const { createCtx }: typeof ContextModule = await import(built("context.js"));
+const { sealLedger }: typeof SealModule = await import(built("ledger/seal-ledger.js"));
 
 let app: AppModule.App | undefined;
 let lastCommit = 0;
@@ -75,6 +80,10 @@ export const commands = {
     for (let n = 0; n < 2; n += 1) global.gc?.();
     const { rss, heapUsed, external } = process.memoryUsage();
     return { rss, heap: heapUsed + external };
+  },
+  /** Seals all of the ledger. */
+  async seal(): Promise<void> {
+    if (app) await sealLedger(createCtx(app.services));
   },
   async stop(): Promise<void> {
     await app?.close();

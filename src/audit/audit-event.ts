@@ -50,7 +50,10 @@ export class AuditEvent {
   @Field(() => ID, { nullable: true, description: "The key of the message behind it, the same in every mailbox." })
   messageId!: string | null;
 
-  @Field(() => String, { nullable: true, description: "A code that says more: why a request was refused, which key was destroyed, how many days a warning is ahead." })
+  @Field(() => String, {
+    nullable: true,
+    description: "A code that says more: why a request was refused, which key was destroyed, how many days a warning is ahead.",
+  })
   code!: string | null;
 
   @Field(() => ID, { nullable: true, description: "Of a message that went: the mailbox at its other end." })

@@ -1,3 +1,4 @@
+import { isNativeError } from "node:util/types";
 import { KeyringUnavailable } from "../vault/keyring.ts";
 
 const connectionCodes = new Set([
@@ -26,10 +27,10 @@ const connectionWords =
 
 /** True when an error says that PostgreSQL is away, not that we asked something wrong (classes 08, 57P and sockets). */
 export function isDatabaseAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  if (!isNativeError(error)) return false; // Not `instanceof`: tests run in a realm of their own, sockets outside of it
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (connectionCodes.has(code) || code.startsWith("08") || connectionWords.test(error.message)) return true;
-  if (error instanceof AggregateError) return error.errors.some(isDatabaseAway);
+  if ("errors" in error && Array.isArray(error.errors)) return error.errors.some(isDatabaseAway);
   return "driverError" in error && isDatabaseAway(error.driverError);
 }
 

@@ -204,7 +204,7 @@ describe("an upload that", () => {
     }
     socket.write(tail);
     expect(await answer).toMatchObject({ status: 200, answer: { data: { uploadAttachment: { attachment: { size } } } } });
-    expect(most - before).toBeLessThan(16 * MB);
+    expect(most - before).toBeLessThan(32 * MB);
   });
 });
 
