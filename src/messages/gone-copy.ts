@@ -19,7 +19,7 @@ export const goneColumns = `c.mailbox_id as "mailboxId", c.id, c.message_id as "
   case when c.from_mailbox_id <> c.mailbox_id then c.from_mailbox_id else (select r.mailbox_id ${firstRecipient}) end as "counterpartId",
   case when c.from_mailbox_id <> c.mailbox_id then c.opened_at else (select r.updated_at ${firstRecipient} and r.status = 'OPENED') end as "openedAt"`;
 
-/** What happened to a copy that went: the event is its tombstone. */
-export function goneHappening(action: "message.deleted" | "message.expired", { id, wasUnread, ...gone }: GoneCopy): Happening {
-  return { action, subjectId: id, unread: wasUnread ? -1 : 0, ...gone };
+/** What happened to a copy that was deleted: the event is its tombstone. */
+export function goneHappening({ id, wasUnread, ...gone }: GoneCopy): Happening {
+  return { action: "message.deleted", subjectId: id, unread: wasUnread ? -1 : 0, ...gone };
 }

@@ -79,7 +79,7 @@ async function change(ctx: ViewerCtx, ids: readonly OwnedId[], action: Action, n
     });
     if (removed.length > 0) {
       const gone = await ctx.db.run(removeCopies, keysOf(removed));
-      happenings.push(...gone.map((copy) => goneHappening("message.deleted", copy)));
+      happenings.push(...gone.map(goneHappening));
       await markDaysStale(ctx, removed);
     }
     if (changed.length > 0) {

@@ -1,4 +1,4 @@
-import { releaseAttachments, sweepUploads } from "../attachments/release-attachments.ts";
+import { releaseAttachments, removeReleasedBlobs, sweepUploads } from "../attachments/release-attachments.ts";
 import { before, DAY, HOUR } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
@@ -14,6 +14,7 @@ export async function sweep(ctx: Ctx): Promise<void> {
   const now = ctx.clock.now();
   const { idempotencyHours } = ctx.config.limits;
   await destroyPastKeys(ctx);
+  await removeReleasedBlobs(ctx); // Of which a crash left no word
   await untilLess(() => sweepUploads(ctx));
   await untilLess(() => expireDrafts(ctx, now));
   await untilLess(async () => (await ctx.db.run(dropKeys, [before(now, idempotencyHours * HOUR), BATCH])).length);

@@ -264,7 +264,7 @@ test("whoever expires may be killed anywhere and others may do the same work: al
   await blocker.query("begin");
   await blocker.query("select from mailboxes where id = $1 for update", [erin.mailboxKey]);
   first?.stdin?.write("go\n");
-  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%with happening%'";
+  const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like 'with gone%'";
   await eventually(async () => expect(await sql(app, waiting)).toHaveLength(1)); // amid its batch
   await kill(first);
   await blocker.query("commit");
