@@ -79,7 +79,7 @@ async function seedAnew(directory: string, size: Size, version: string, tell: (l
       await client.query("alter system set max_wal_size = '8GB'");
       await client.query("select pg_reload_conf()");
       await seed(postgres.url, size, now, tell);
-      await client.query("alter system reset max_wal_size");
+      await client.query("alter system set shared_buffers = '1GB'"); // From the next start on, as an operator would for so many rows
       await client.query("create schema bench");
       await client.query("create table bench.mailboxes as select id, last_sequence, unread_count from mailboxes");
       await client.query("create table bench.seeded as select $1::text as version, $2::timestamptz as at", [version, now]);
