@@ -5,8 +5,10 @@ import { deflateRawSync, gzipSync } from "node:zlib";
 import { SaveDraftDocument } from "../../operations/generated/operations.ts";
 import { MailboxKind } from "../../src/mailboxes/mailbox.ts";
 import { openMailbox } from "../../src/mailboxes/open-mailbox.ts";
+import { after, DAY } from "../../src/clock.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
+import { requestExport } from "../support/exports.ts";
 import { forwardMessage, messagesOf, newestOf, openMessage, replyToMessage, sendMessage, sent } from "../support/mail.ts";
 import { employee, member, PASSWORD, type SignedInPerson } from "../support/people.ts";
 import { sql } from "../support/sql.ts";
@@ -24,6 +26,7 @@ const secrets = {
   draftSubject: "Half a subject okapi",
   draftText: "unsent thoughts on ocelots",
   draftAddress: "tarsier@elsewhere.example",
+  holdNote: "keep for the case of the manatee",
   name: "Wilhelmina Wombat",
   teamName: "Department of Dugongs",
   password: PASSWORD,
@@ -76,7 +79,19 @@ async function busyStory(): Promise<void> {
     input: { userId: secrets.name, password: secrets.password },
   });
   expect(await messagesOf(erin)).toHaveLength(2);
+  const until = after(app.clock.now(), DAY).toISOString();
+  const held = { input: { targetId: (await newestOf(erin)).id, reason: "LEGAL", until, note: secrets.holdNote } };
+  expect(
+    await erin.client.send("mutation ($input: PlaceHoldInput!) { placeHold(input: $input) { ... on PlaceHoldPayload { hold { note } } } }", held),
+  ).toMatchObject({
+    data: { placeHold: { hold: { note: secrets.holdNote } } },
+  });
+  const search = "query ($id: ID!, $query: String!) { mailbox(id: $id) { search(query: $query) { edges { node { snippets { text } } } } } }";
+  const found = await maria.client.send(search, { id: maria.mailboxId, query: secrets.text });
+  expect(JSON.stringify(found)).toContain(secrets.text);
+  const { id } = await requestExport(maria, { mailboxId: maria.mailboxId });
   await app.runJobsOnce();
+  expect((await maria.client.download(`/exports/${id}`)).status).toBe(200);
 }
 
 test("after a busy story neither the database, nor its disk, nor the blob store, nor the log holds a word of what is secret", async () => {
