@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import { constants, setPriority } from "node:os";
 import type * as AppModule from "../src/app.ts";
 import type * as ConfigModule from "../src/config.ts";
 import type * as ContextModule from "../src/context.ts";
@@ -33,6 +34,7 @@ let longestTurn = 0;
 export const commands = {
   async start({ databaseUrl, clockOffset, part = "api" }: ServerOptions): Promise<number> {
     const port = await freePort();
+    if (part === "worker") setPriority(constants.priority.PRIORITY_BELOW_NORMAL); // As main.ts does
     const config = readConfig({
       NODE_ENV: "production",
       HOST: "127.0.0.1",

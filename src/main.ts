@@ -1,4 +1,5 @@
 import { createServer } from "node:net";
+import { constants, setPriority } from "node:os";
 import { type App, startApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { isDatabaseAway } from "./db/unavailable.ts";
@@ -10,6 +11,8 @@ const SHUT_DOWN_MS = 12_000;
 async function main(): Promise<void> {
   const config = readConfig();
   const log = createLog(config.logLevel);
+  // Nobody waits for a job: on a machine that both share, whoever people wait for goes first.
+  if (!config.parts.includes("api")) setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
   const stopping = stopOnSignals();
   await portIsFree(config);
   // A start may take long, say behind another node's migrations; a signal ends it. An embedded PostgreSQL ends with us.
