@@ -86,7 +86,10 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     if (config.parts.includes("worker")) {
       await readSigningKeys(config); // A key that cannot seal is said now, not by a job
       const worker = await startWorker(jobServices);
-      closing.push(() => worker.stop());
+      closing.push(async () => {
+        await worker.stop();
+        await worker.promise; // Until the last job is not only done but taken off the queue
+      });
     }
     const url = config.parts.includes("api") ? await startApi(services, closing) : null;
     return { url, services, close };

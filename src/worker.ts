@@ -79,9 +79,9 @@ export function startWorker(services: Services): Promise<Runner> {
 }
 
 /** Runs all jobs that are due now and returns; for tests. */
-export async function runJobsOnce(services: Services): Promise<void> {
+export async function runJobsOnce(services: Services, connectionString: string): Promise<void> {
   await services.relay.drain();
-  await runOnce(optionsOf(services));
+  await runOnce({ ...optionsOf(services), pgPool: undefined, connectionString, maxPoolSize: 3 });
 }
 
 /**

@@ -4,6 +4,7 @@ import path from "node:path";
 import { Writable } from "node:stream";
 import { Pool } from "pg";
 import { type App, startApp } from "../../src/app.ts";
+import { asApplication } from "../../src/db/app-role.ts";
 import { MovableClock } from "../../src/clock.ts";
 import type { Config } from "../../src/config.ts";
 import { createCtx, type Ctx, type Services } from "../../src/context.ts";
@@ -69,7 +70,7 @@ export async function startTestApp({ limits, config, startAt = START, beside }: 
     owner,
     logged,
     ctx: () => createCtx(app.services),
-    runJobsOnce: () => runJobsOnce(app.services),
+    runJobsOnce: () => runJobsOnce(app.services, asApplication(databaseUrl)),
     async close() {
       await app.close();
       await owner.end();

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { Client } from "pg";
+import { eventually } from "./eventually.ts";
 
 /** A database of one's own, cloned from the migrated template in well under a second. */
 export interface TestDatabase {
@@ -16,7 +17,16 @@ export async function createDatabase(of = "template_mailbox"): Promise<TestDatab
   });
   const url = new URL(serverUrl());
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => asAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`)) };
+  return { url: url.href, drop: () => asAdmin((admin) => dropDatabase(admin, name)) };
+}
+
+/** Connections that are just closing get time to: cut off, they would fail whatever test runs then. */
+async function dropDatabase(admin: Client, name: string): Promise<void> {
+  const inUse = "select from pg_stat_activity where datname = $1";
+  await eventually(async () => {
+    if ((await admin.query(inUse, [name])).rowCount) throw new Error("The database is in use");
+  }).catch(() => undefined);
+  await admin.query(`drop database if exists ${name} with (force)`);
 }
 
 async function asAdmin(work: (admin: Client) => Promise<unknown>): Promise<void> {
