@@ -39,9 +39,6 @@ export interface App {
   close(): Promise<void>;
 }
 
-/** Connections of one worker: two jobs that may use two each, the queue's own reads and writes, and the one it listens on. */
-const WORKER_POOL_SIZE = 7;
-
 /** Starts the parts that the configuration names, on a database that is brought up to date first. */
 export async function startApp(config: Config, { clock: realTime = systemClock, log = createLog(config.logLevel) }: AppOverrides = {}): Promise<App> {
   const closing: (() => Promise<unknown>)[] = [];
@@ -61,12 +58,14 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     await mustOnlyAppend(poolOf(dataSource));
     const bus = new Bus(poolOf(dataSource), databaseUrl, log);
     const relay = new Relay(dataSource, log);
-    const sandboxClock = config.sandbox ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices) }) : null;
+    const sandboxClock = config.sandbox
+      ? new SandboxClock({ realTime, pool: poolOf(dataSource), bus, log, runDueJobs: () => runDueJobs(jobServices, databaseUrl) })
+      : null;
     const clock = sandboxClock ?? realTime;
     const dataKeys = new DataKeys(databaseUrl, keyring, clock);
     closing.push(() => dataKeys.close());
     const services: Services = { config, dataSource, bus, relay, blobs, dataKeys, keyedHash, clock, log };
-    const jobServices = { ...services, dataSource: createDataSource({ url: databaseUrl, poolSize: WORKER_POOL_SIZE, patient: true }) };
+    const jobServices = { ...services, dataSource: createDataSource({ url: databaseUrl, poolSize: 4, patient: true }) };
     await bus.open();
     closing.push(() => bus.close());
     if (sandboxClock) {
@@ -85,7 +84,7 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
     }
     if (config.parts.includes("worker")) {
       await readSigningKeys(config); // A key that cannot seal is said now, not by a job
-      const worker = await startWorker(jobServices);
+      const worker = await startWorker(jobServices, databaseUrl);
       closing.push(async () => {
         await worker.stop();
         await worker.promise; // Until the last job is not only done but taken off the queue

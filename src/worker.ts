@@ -1,6 +1,5 @@
 import { EventEmitter } from "node:events";
 import { type CronItem, Logger, parseCronItems, run, type Runner, runOnce, type RunnerOptions, type TaskList, type WorkerEvents } from "graphile-worker";
-import type { Pool } from "pg";
 import { removeReleasedBlobs } from "./attachments/release-attachments.ts";
 import { scanAttachments } from "./attachments/scan-attachments.ts";
 import { createCtx, type Ctx, type Services } from "./context.ts";
@@ -74,21 +73,21 @@ const STOP_MS = 500;
 const silent = new Logger(() => () => undefined);
 
 /** Runs jobs as they come due, until stopped. What fails is tried again later with growing pauses. */
-export function startWorker(services: Services): Promise<Runner> {
-  return run({ ...optionsOf(services), concurrency: 2, pollInterval: 2000, parsedCronItems: parseCronItems(schedule) });
+export function startWorker(services: Services, databaseUrl: string): Promise<Runner> {
+  return run({ ...optionsOf(services, databaseUrl), concurrency: 2, pollInterval: 2000, parsedCronItems: parseCronItems(schedule) });
 }
 
 /** Runs all jobs that are due now and returns; for tests. */
-export async function runJobsOnce(services: Services, connectionString: string): Promise<void> {
+export async function runJobsOnce(services: Services, databaseUrl: string): Promise<void> {
   await services.relay.drain();
-  await runOnce({ ...optionsOf(services), pgPool: undefined, connectionString, maxPoolSize: 3 });
+  await runOnce(optionsOf(services, databaseUrl));
 }
 
 /**
  * Runs the whole schedule, then what follows from it or waited for a time that has come, and returns: a sandbox's clock
  * has moved, and a worker, which knows only the real time, would still wait. What fails is logged.
  */
-export async function runDueJobs(services: Services): Promise<void> {
+export async function runDueJobs(services: Services, databaseUrl: string): Promise<void> {
   for (const { task } of schedule) {
     try {
       await jobs[task](createCtx(services, { requestId: `sandbox-${task}` }), neverStopped);
@@ -99,7 +98,7 @@ export async function runDueJobs(services: Services): Promise<void> {
   }
   await services.relay.drain();
   const { rowCount } = await poolOf(services.dataSource).query({ ...makeDue, values: [services.clock.now()] });
-  if (rowCount) await runOnce(optionsOf(services));
+  if (rowCount) await runOnce(optionsOf(services, databaseUrl));
 }
 
 /** A job that was queued to run at once is due whatever the two clocks say. */
@@ -109,7 +108,7 @@ const makeDue = statement(
      array(select id from graphile_worker.jobs where run_at <= greatest($1, created_at)), run_at := 'epoch')`,
 );
 
-function optionsOf(services: Services): RunnerOptions {
+function optionsOf(services: Services, connectionString: string): RunnerOptions {
   const taskList: TaskList = Object.fromEntries(
     Object.entries(jobs).map(([name, job]) => [
       name,
@@ -121,13 +120,5 @@ function optionsOf(services: Services): RunnerOptions {
   const events: WorkerEvents = new EventEmitter();
   events.on("job:error", ({ job, error }) => services.log.error({ job: job.task_identifier, attempt: job.attempts, err: error }, "a job failed"));
   events.on("worker:getJob:error", ({ error }) => services.log.warn({ err: error }, "the worker cannot reach the database"));
-  return { pgPool: queuePool(services), gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
-}
-
-/** Our own connections: the queue's own pool stops listening to errors before its connections have ended, and then one ends the process. */
-function queuePool({ dataSource }: Services): Pool {
-  const pool = poolOf(dataSource);
-  // What breaks under somebody is told by their next query.
-  if (pool.listenerCount("connect") === 0) pool.on("connect", (client) => client.on("error", () => undefined));
-  return pool;
+  return { connectionString, maxPoolSize: 3, gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
 }
