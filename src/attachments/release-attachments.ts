@@ -28,7 +28,7 @@ export async function dropAttachments(ctx: Ctx, from: ReleaseFrom, except: reado
 
 /** Removes an upload whose bytes the store could not take; what it may have of them is handed to the job. */
 export async function releaseUpload(ctx: Ctx, id: string): Promise<void> {
-  await inTransaction(ctx, async (ctx) => release(ctx, await ctx.db.run(dropUpload, [id])));
+  await inTransaction(ctx, async (ctx) => record(ctx, ...(await release(ctx, await ctx.db.run(dropUpload, [id])))));
 }
 
 /** Removes uploads that a crash cut off or that nobody put on anything for a day; returns how many. */
