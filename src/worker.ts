@@ -35,10 +35,10 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   "build-exports": buildExports,
   "expire-exports": expireExports,
   "keep-holds": keepHolds,
-  "expire-messages": (ctx) => expireMessages(ctx),
+  "expire-messages": (ctx, stop) => expireMessages(ctx, stop),
   "warn-of-expiry": warnOfExpiry,
   sweep,
-  "seal-ledger": (ctx) => sealLedger(ctx),
+  "seal-ledger": (ctx, stop) => sealLedger(ctx, stop),
   "publish-seals": publishSeals,
   "gather-search-days": gatherSearchDays,
 };

@@ -7,7 +7,11 @@ import { type Action, actions, ORGANISATION_STREAM } from "../ledger/event.ts";
 export const nameOf = (action: string): string => action.toUpperCase().replace(/\W/g, "_");
 
 /** The ledger's actions by the names that GraphQL allows: `message.sent` is MESSAGE_SENT. */
-export const AuditAction: Readonly<Record<string, string>> = Object.fromEntries(Object.keys(actions).map((action) => [nameOf(action), action]));
+export const AuditAction: Readonly<Record<string, Action>> = Object.fromEntries(
+  Object.keys(actions)
+    .filter(isAction)
+    .map((action) => [nameOf(action), action]),
+);
 
 registerEnumType(AuditAction, {
   name: "AuditAction",
@@ -91,7 +95,7 @@ export class AuditFilter {
   mailboxId?: string | null;
 
   @Field(() => AuditAction, { nullable: true, description: "Of this kind." })
-  action?: string | null;
+  action?: Action | null;
 
   @Field(() => Date, { nullable: true, description: "At this instant or later." })
   since?: Date | null;

@@ -33,7 +33,7 @@ export async function auditEvents(ctx: Ctx, filter: AuditFilter | null | undefin
   };
   if (actorId != null) where("e.actor_id =", decodeId("Account", actorId, "actorId"));
   if (mailboxId != null) where("e.mailbox_id =", decodeId("Mailbox", mailboxId, "mailboxId"));
-  if (action != null) where("e.action =", action);
+  if (action != null) conditions.push(`e.action = '${action}'`); // In the text, so that its partial index serves
   if (since != null) where("e.id >=", firstIdAt(since));
   if (until != null) where("e.id <", firstIdAt(until));
   if (before !== undefined) where("e.id <", before);

@@ -2,6 +2,7 @@ import { stringify } from "csv-stringify";
 import { pipeline, Readable } from "node:stream";
 import type { ViewerCtx } from "../context.ts";
 import { encodeId } from "../graphql/node-id.ts";
+import type { Action } from "../ledger/event.ts";
 import { record } from "../ledger/record.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { AuditAction, type AuditEvent, type AuditFilter, nameOf } from "./audit-event.ts";
@@ -113,7 +114,7 @@ function textOf(value: unknown, field: string): string | null {
   return typeof value === "string" ? value : refuse(ProblemCode.INVALID_INPUT, "Give it once.", { field });
 }
 
-function actionOf(value: unknown): string | null {
+function actionOf(value: unknown): Action | null {
   const name = textOf(value, "action");
   return name === null ? null : (AuditAction[name] ?? refuse(ProblemCode.INVALID_INPUT, "This is no AuditAction.", { field: "action" }));
 }

@@ -17,10 +17,26 @@ export interface EventText {
   readonly openedAt: string | null;
 }
 
-/** Those columns, for any statement that reads rows to be hashed; `e` is the table. */
-export const eventText = `e.id, trunc(extract(epoch from e.at) * 1000000)::text as at, e.action, e.actor_id as "actorId",
-  e.subject_id as "subjectId", e.message_id as "messageId", e.code,
-  e.counterpart_id as "counterpartId", e.was_sent::text as "wasSent", trunc(extract(epoch from e.opened_at) * 1000000)::text as "openedAt"`;
+const microseconds = (column: string): string => `trunc(extract(epoch from ${column}) * 1000000)::text`;
+
+/** Those columns in SQL, in the order in which they are hashed; `e` is the table. */
+const columns: Readonly<Record<keyof EventText, string>> = {
+  id: "e.id::text",
+  at: microseconds("e.at"),
+  action: "e.action",
+  actorId: "e.actor_id::text",
+  subjectId: "e.subject_id::text",
+  messageId: "e.message_id::text",
+  code: "e.code",
+  counterpartId: "e.counterpart_id::text",
+  wasSent: "e.was_sent::text",
+  openedAt: microseconds("e.opened_at"),
+};
+
+/** For any statement that reads rows to be hashed here. */
+export const eventText = Object.entries(columns)
+  .map(([name, column]) => `${column} as "${name}"`)
+  .join(", ");
 
 /** Bytes of one hash. */
 export const HASH_BYTES = 32;
@@ -32,3 +48,12 @@ export const HASH_BYTES = 32;
 export function hashEvent({ id, at, action, actorId, subjectId, messageId, code, counterpartId, wasSent, openedAt }: EventText): Buffer {
   return hash("sha256", JSON.stringify([id, at, action, actorId, subjectId, messageId, code, counterpartId, wasSent, openedAt]), "buffer");
 }
+
+/** Of these alone JSON might escape a character. */
+const free: readonly string[] = [columns.action, columns.code];
+const jsonArray = Object.values(columns)
+  .map((column) => `coalesce(${free.includes(column) ? `to_json(${column})::text` : `'"' || ${column} || '"'`}, 'null')`)
+  .join(", ");
+
+/** The same in SQL, for rows so many that they shall not come here. */
+export const eventHashInSql = `sha256(convert_to('[' || concat_ws(',', ${jsonArray}) || ']', 'UTF8'))`;

@@ -1,24 +1,27 @@
-import { setImmediate } from "node:timers/promises";
+import { setTimeout } from "node:timers/promises";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { ORGANISATION_STREAM } from "./event.ts";
-import { type EventText, eventText, HASH_BYTES, hashEvent } from "./event-hash.ts";
+import { eventHashInSql, HASH_BYTES } from "./event-hash.ts";
 import { ContentDigest, hashSeal, isSignedBy, readSeal, type SealedRange, signSeal } from "./seal.ts";
 import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
 
 const SEALING_LOCK = 7_316_202_604;
 /** Events in one seal at most. */
 const BATCH = 10_000;
-/** Rows hashed before others get their turn. */
-const AT_ONCE = 500;
 
 /**
  * Seals all that happened up to now, a bounded batch at a time, in one walk through the mailboxes: what moves behind it is
- * for the next run. Where two workers try at once, one of them does it.
+ * for the next run. Where two workers try at once, one of them does it. It rests as long as it works: nobody waits for it.
  */
-export async function sealLedger(ctx: Ctx, batch = BATCH): Promise<void> {
+export async function sealLedger(ctx: Ctx, stop?: AbortSignal, batch = BATCH): Promise<void> {
   const keys = await readSigningKeys(ctx.config);
-  for (let place: string | null = ORGANISATION_STREAM; place !== null;) place = await sealBatch(ctx, keys, batch, place);
+  for (let place: string | null = ORGANISATION_STREAM; ;) {
+    const began = performance.now();
+    place = await sealBatch(ctx, keys, batch, place);
+    if (place === null || stop?.aborted) return;
+    await setTimeout(performance.now() - began);
+  }
 }
 
 /**
@@ -39,14 +42,7 @@ async function sealBatch(ctx: Ctx, { signer, trusted }: SigningKeys, batch: numb
     const moved = withinBatch(candidates, batch);
     const noted = [...moved, ...candidates.flatMap(({ mailboxId, from, to }) => (from >= to ? [{ mailboxId, to: from }] : []))];
     await db.run(noteSealed, [noted.map(({ mailboxId }) => mailboxId), noted.map(({ to }) => to)]);
-    const ranges = moved.map(({ mailboxId, from, to }) => ({ mailboxId, from, toSequence: to, hashes: Buffer.alloc((to - from) * HASH_BYTES) }));
-    const rangeOf = new Map(ranges.map((range) => [range.mailboxId, range]));
-    const rows = await db.run(eventsOfRanges, [ranges.map(({ mailboxId }) => mailboxId), moved.map(({ from }) => from), moved.map(({ to }) => to)]);
-    for (const [n, row] of rows.entries()) {
-      const range = rangeOf.get(row.mailboxId);
-      range?.hashes.set(hashEvent(row), (row.sequence - range.from - 1) * HASH_BYTES);
-      if (n % AT_ONCE === 0) await setImmediate();
-    }
+    const ranges = await db.run(hashRanges, [moved.map(({ mailboxId }) => mailboxId), moved.map(({ from }) => from), moved.map(({ to }) => to)]);
     const events = moved.reduce((sum, { from, to }) => sum + to - from, 0);
     if (events === 0) return null;
 
@@ -100,11 +96,16 @@ const movedMailboxes = statement<{ mailboxId: string; from: number; to: number }
 );
 
 /** A row that is missing leaves its hash zero, which says for ever that it was missing already. */
-const eventsOfRanges = statement<EventText & { mailboxId: string; sequence: number }>(
-  "seal-events",
-  `select e.mailbox_id as "mailboxId", e.sequence, ${eventText}
+const hashRanges = statement<SealedRange>(
+  "seal-hash",
+  `select range.mailbox_id as "mailboxId", range.until as "toSequence", hashed.hashes
    from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as range (mailbox_id, after, until)
-   join events e on e.mailbox_id = range.mailbox_id and e.sequence > range.after and e.sequence <= range.until`,
+   cross join lateral (
+     select string_agg(case when e.id is null then '\\x${"00".repeat(HASH_BYTES)}' else ${eventHashInSql} end, ''::bytea order by n.sequence) as hashes
+     from generate_series(range.after + 1, range.until) as n (sequence)
+     left join events e on e.mailbox_id = range.mailbox_id and e.sequence > range.after and e.sequence <= range.until and e.sequence = n.sequence
+   ) as hashed
+   order by range.mailbox_id`,
 );
 
 /** A note that was wrong is set right, too. */

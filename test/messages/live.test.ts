@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { print } from "graphql";
 import { RevokeSessionDocument, SessionsDocument, SignInDocument, SignOutDocument } from "../../operations/generated/operations.ts";
 import { HOUR } from "../../src/clock.ts";
@@ -12,6 +10,7 @@ import { eventually } from "../support/eventually.ts";
 import { Feed, type FeedEvent } from "../support/feed.ts";
 import { routeTo } from "../support/lost-database.ts";
 import { feedCursor } from "../../src/mailboxes/mailbox.ts";
+import { usedMemory } from "../support/memory.ts";
 import { createTeam, employee, member, PASSWORD, type SignedInPerson } from "../support/people.ts";
 import { RawSocket, type ServerMessage } from "../support/raw-socket.ts";
 import { sql } from "../support/sql.ts";
@@ -440,15 +439,6 @@ async function isClosed(socket: RawSocket): Promise<void> {
 
 function isReceived({ payload }: ServerMessage): boolean {
   return payload?.data?.mailboxChanged?.__typename === "MessageReceived";
-}
-
-/** Bytes that are in use now, once all that is not has been collected. */
-function usedMemory(): number {
-  setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }
 
 async function currentSession(client: Client): Promise<string> {

@@ -1,8 +1,6 @@
 import { CreateBucketCommand, ListMultipartUploadsCommand, ListObjectsV2Command, ListPartsCommand, S3Client } from "@aws-sdk/client-s3";
 import { createHash, randomBytes } from "node:crypto";
 import { createServer, type Socket } from "node:net";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { print } from "graphql";
 import { UploadDocument, type UploadMutation } from "../../operations/generated/operations.ts";
 import { DAY } from "../../src/clock.ts";
@@ -14,14 +12,13 @@ import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { freePort } from "../support/free-port.ts";
 import { deliver, forwardMessage, openMessage, sent } from "../support/mail.ts";
+import { usedMemory } from "../support/memory.ts";
 import { employee, member, type SignedInPerson } from "../support/people.ts";
 import { sql } from "../support/sql.ts";
 import { ObjectGateway } from "./object-gateway.ts";
 
 const MB = 1024 * 1024;
 const UNAVAILABLE = { code: "STORAGE_UNAVAILABLE", message: "The file could not be stored for now. Nothing was kept; try again later." };
-setFlagsFromString("--expose-gc");
-const collectGarbage: () => void = runInNewContext("gc");
 
 let gateway: ObjectGateway;
 let s3: S3Config;
@@ -98,11 +95,11 @@ test("files of 30 MB go in parts, several at once, and none is ever held whole",
   const hash = createHash("sha256");
   for (let n = 0; n < 30; n += 1) hash.update(megabyte);
   const expected = hash.digest("hex");
-  const quiet = memory();
+  const quiet = usedMemory();
   let most = 0;
   const thirty = function* (): Generator<Uint8Array> {
     for (let n = 0; n < 30; n += 1) {
-      if (n % 6 === 5) most = Math.max(most, memory());
+      if (n % 6 === 5) most = Math.max(most, usedMemory());
       yield megabyte;
     }
   };
@@ -218,12 +215,6 @@ describe("a server", () => {
     }
   });
 });
-
-function memory(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 async function objects(): Promise<string[]> {
   const { Contents = [] } = await bucket.send(new ListObjectsV2Command({ Bucket: "attachments" }));

@@ -283,7 +283,7 @@ test("whoever expires may be killed anywhere and others may do the same work: al
   expect(await copies()).toBeGreaterThan(0);
 
   await eventually(async () => {
-    await Promise.all([expireMessages(app.ctx(), { messages: 3, copies: 5 }), expireMessages(beside.ctx())]);
+    await Promise.all([expireMessages(app.ctx(), undefined, { messages: 3, copies: 5 }), expireMessages(beside.ctx())]);
     expect(await sql(app, "select from messages where expires_at <= $1", [expiry])).toHaveLength(0);
   });
   expect(await copies()).toBe(0);
@@ -305,7 +305,7 @@ test("no transaction takes more than its batch, however many got the message", a
   for (let n = 0; n < 5; n += 1) await send(erin, [maria.address]);
   app.clock.advance(RETENTION_DAYS * DAY);
   const [before] = await sql<{ last: string }>(app, "select max(id::text) as last from events");
-  expect(await expireMessages(app.ctx(), { messages: 2, copies: 4 })).toBe(6);
+  expect(await expireMessages(app.ctx(), undefined, { messages: 2, copies: 4 })).toBe(6);
   const transactions = await sql<{ copies: number }>(
     app,
     "select count(*)::int as copies from events where action = 'message.expired' and id::text > $1 group by xmin::text",

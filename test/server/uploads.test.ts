@@ -2,18 +2,15 @@ import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import path from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { print } from "graphql";
 import { UploadDocument } from "../../operations/generated/operations.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { eventually } from "../support/eventually.ts";
+import { usedMemory } from "../support/memory.ts";
 import { member, type SignedInPerson } from "../support/people.ts";
 import { sql } from "../support/sql.ts";
 
 const MB = 1024 * 1024;
-setFlagsFromString("--expose-gc");
-const collectGarbage: () => void = runInNewContext("gc");
 
 let app: TestApp;
 let impatient: TestApp;
@@ -192,14 +189,14 @@ describe("an upload that", () => {
     const chunk = Buffer.alloc(256 * 1024, "x");
     const tail = Buffer.from(`\r\n${END}`);
     const head = Buffer.from(start + file("0", "").slice(0, -2));
-    const before = memory();
+    const before = usedMemory();
     let most = 0;
     const socket = open(roomy, head.length + size + tail.length);
     const answer = answerOf(socket);
     socket.write(head);
     for (let sent = 0; sent < size; sent += chunk.length) {
       if (!socket.write(chunk)) await once(socket, "drain");
-      if (sent % (8 * MB) === 0) most = Math.max(most, memory());
+      if (sent % (8 * MB) === 0) most = Math.max(most, usedMemory());
       if (sent === size / 2) expect(await send(good)).toMatchObject(TAKEN);
     }
     socket.write(tail);
@@ -252,11 +249,4 @@ async function answerOf(socket: Socket): Promise<Answered> {
 async function uploadsUnderWay(): Promise<number> {
   const [row] = await sql<{ n: number }>(app, "select count(*)::int as n from attachments where stored_at is null");
   return row?.n ?? 0;
-}
-
-/** Bytes that are really held. */
-function memory(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -30,5 +30,5 @@ const ctx = createCtx({
   clock,
   log,
 });
-process.stdin.once("data", () => void expireMessages(ctx, { messages: 2, copies: 3 }));
+process.stdin.once("data", () => void expireMessages(ctx, undefined, { messages: 2, copies: 3 }));
 process.stdout.write("ready\n");
