@@ -41,6 +41,8 @@ export interface Caller {
   readonly requestId: string;
   /** What the client calls itself, for the list of sessions. */
   readonly client: string;
+  /** The IP address that the request comes from; empty for a job. */
+  readonly source: string;
   /** Sets or clears the browser's session cookie; does nothing where there is no HTTP answer to set it on. */
   readonly setSessionCookie: (token: string | null, expiresAt: Date) => void;
   /** Schema coordinates, such as `Message.body`, that the running operation selects. */
@@ -65,7 +67,7 @@ export interface AfterCommit {
   hasFollowUps: boolean;
 }
 
-const nobody: Caller = { viewer: null, requestId: "", client: "", setSessionCookie: () => undefined, selects: new Set() };
+const nobody: Caller = { viewer: null, requestId: "", client: "", source: "", setSessionCookie: () => undefined, selects: new Set() };
 
 /** Makes the context of one request, socket event or job. */
 export function createCtx(services: Services, caller: Partial<Caller> = {}): Ctx {

@@ -29,6 +29,8 @@ const migrations = [
   migration("0006-search", 1_764_288_000_000),
   migration("0007-exports", 1_764_374_400_000),
   migration("0008-sandbox", 1_764_460_800_000),
+  migration("0009-mail", 1_764_547_200_000),
+  migration("0010-notices", 1_764_633_600_000),
 ];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */

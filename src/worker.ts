@@ -10,6 +10,7 @@ import { expireExports } from "./exports/expire-exports.ts";
 import { publishSeals } from "./ledger/publish-seals.ts";
 import type { JobName } from "./ledger/reactions.ts";
 import { sealLedger } from "./ledger/seal-ledger.ts";
+import { sendMails } from "./mailer/send-mails.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { keepHolds } from "./retention/keep-holds.ts";
 import { sweep } from "./retention/sweep.ts";
@@ -26,7 +27,8 @@ type ScheduledJob =
   | "sweep"
   | "seal-ledger"
   | "publish-seals"
-  | "gather-search-days";
+  | "gather-search-days"
+  | "send-mails";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
@@ -40,6 +42,7 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   sweep,
   "seal-ledger": (ctx, stop) => sealLedger(ctx, stop),
   "publish-seals": publishSeals,
+  "send-mails": sendMails,
   "gather-search-days": gatherSearchDays,
 };
 
@@ -56,6 +59,7 @@ const schedule: Scheduled[] = [
   scheduled("sweep", "*/5 * * * *"),
   scheduled("seal-ledger", "* * * * *"),
   scheduled("publish-seals", "* * * * *"),
+  scheduled("send-mails", "* * * * *"),
   scheduled("gather-search-days", "*/10 * * * *"),
 ];
 
@@ -74,7 +78,7 @@ const silent = new Logger(() => () => undefined);
 
 /** Runs jobs as they come due, until stopped. What fails is tried again later with growing pauses. */
 export function startWorker(services: Services, databaseUrl: string): Promise<Runner> {
-  return run({ ...optionsOf(services, databaseUrl), concurrency: 2, pollInterval: 2000, parsedCronItems: parseCronItems(schedule) });
+  return run({ ...optionsOf(services, databaseUrl), concurrency: 4, pollInterval: 2000, parsedCronItems: parseCronItems(schedule) });
 }
 
 /** Runs all jobs that are due now and returns; for tests. */
@@ -120,5 +124,5 @@ function optionsOf(services: Services, connectionString: string): RunnerOptions 
   const events: WorkerEvents = new EventEmitter();
   events.on("job:error", ({ job, error }) => services.log.error({ job: job.task_identifier, attempt: job.attempts, err: error }, "a job failed"));
   events.on("worker:getJob:error", ({ error }) => services.log.warn({ err: error }, "the worker cannot reach the database"));
-  return { connectionString, maxPoolSize: 3, gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
+  return { connectionString, maxPoolSize: 5, gracefulShutdownAbortTimeout: STOP_MS, taskList, events, logger: silent, noHandleSignals: true };
 }

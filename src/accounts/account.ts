@@ -3,6 +3,7 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
 import { Loader } from "../context.ts";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
+import { Language } from "../mailer/language.ts";
 import type { DataKey } from "../vault/seal.ts";
 
 /** What somebody is to the organisation. */
@@ -53,8 +54,9 @@ export class Account extends Node {
   @Field(() => String, { description: "What is typed to sign in; lower case, not necessarily an address." })
   userId!: string;
 
-  @Column("text", { name: "password_hash" })
-  passwordHash!: string;
+  /** Null where there is no password to sign in with. */
+  @Column("text", { name: "password_hash", nullable: true })
+  passwordHash!: string | null;
 
   @Column("text")
   @Field(() => AccountKind, { description: "What this person is to the organisation." })
@@ -75,6 +77,14 @@ export class Account extends Node {
   @Column("text")
   @Field(() => String, { description: "The e-mail address of this person's own mailbox." })
   address!: string;
+
+  @Column("text")
+  @Field(() => Language, { description: "The language this person is written to in." })
+  language!: Language;
+
+  /** The sealed personal phrase. */
+  @Column("bytea", { nullable: true })
+  phrase!: Buffer | null;
 
   @Column("timestamptz", { name: "created_at" })
   createdAt!: Date;

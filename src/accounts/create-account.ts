@@ -1,30 +1,35 @@
 import type { Ctx } from "../context.ts";
 import { newId } from "../ids.ts";
+import { Language } from "../mailer/language.ts";
 import { Account, type AccountKind } from "./account.ts";
 import { hashPassword } from "./password.ts";
 
 /** Somebody who shall be able to sign in. */
 export interface NewAccount {
   readonly userId: string;
-  readonly password: string;
+  /** Null for whoever will sign in by other means. */
+  readonly password: string | null;
   readonly kind: AccountKind;
   readonly displayName: string;
   readonly address: string;
+  readonly language?: Language;
 }
 
 /** Makes an account. Its mailbox is a matter of its own. */
-export async function createAccount(ctx: Ctx, { userId, password, kind, displayName, address }: NewAccount): Promise<Account> {
+export async function createAccount(ctx: Ctx, { userId, password, kind, displayName, address, language = Language.EN }: NewAccount): Promise<Account> {
   const now = ctx.clock.now();
   const uuid = newId(now);
   const directory = await ctx.dataKeys.directory();
   const account = Object.assign(new Account(), {
     uuid,
     userId: userId.toLowerCase(),
-    passwordHash: await hashPassword(password),
+    passwordHash: password === null ? null : await hashPassword(password),
     kind,
     name: directory.seal({ id: uuid, field: "name" }, displayName),
     directory,
     address,
+    language,
+    phrase: null,
     createdAt: now,
     lastSignedInAt: null,
     disabledAt: null,

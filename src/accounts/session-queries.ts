@@ -23,9 +23,9 @@ export function aliveAt({ clock, config }: Pick<Ctx, "clock" | "config">): [Date
   return [now, before(now, config.session.idleMinutes * MINUTE)];
 }
 
-const sessionsOfAccount = statement<Pick<Session, "uuid" | "client" | "createdAt" | "lastUsedAt" | "expiresAt">>(
+const sessionsOfAccount = statement<Pick<Session, "uuid" | "client" | "method" | "createdAt" | "lastUsedAt" | "expiresAt">>(
   "sessions-of-account",
-  `select id as uuid, client, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt" from sessions
+  `select id as uuid, client, method, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt" from sessions
    where account_id = $1 and revoked_at is null and expires_at > $2 and last_used_at > $3 order by id desc limit $4`,
 );
 

@@ -1,7 +1,26 @@
-import { Field, ObjectType } from "type-graphql";
+import { Field, ObjectType, registerEnumType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
+
+/** By what means somebody proved to be an account's owner. */
+export enum SignInMethod {
+  PASSWORD = "PASSWORD",
+  PASSKEY = "PASSKEY",
+  EMAIL_CODE = "EMAIL_CODE",
+  SINGLE_SIGN_ON = "SINGLE_SIGN_ON",
+}
+
+registerEnumType(SignInMethod, {
+  name: "SignInMethod",
+  description: "By what means somebody proved to be an account's owner.",
+  valuesConfig: {
+    PASSWORD: { description: "User ID and password." },
+    PASSKEY: { description: "A passkey (WebAuthn)." },
+    EMAIL_CODE: { description: "A one-time code sent to the account's address." },
+    SINGLE_SIGN_ON: { description: "The organisation's own identity provider." },
+  },
+});
 
 /** One signing-in: known by a token of which only a hash is kept. */
 @Entity("sessions")
@@ -23,6 +42,10 @@ export class Session extends Node {
   @Column("text")
   @Field(() => String, { description: "What the browser or app called itself at sign-in; empty if it did not say." })
   client!: string;
+
+  @Column("text")
+  @Field(() => SignInMethod, { description: "By what means it was begun." })
+  method!: SignInMethod;
 
   @Column("timestamptz", { name: "created_at" })
   @Field(() => Date, { description: "When it began." })

@@ -24,7 +24,7 @@ export interface DecodedId {
 
 /** The opaque id of a node: a byte for its kind and its UUIDs, in base64url. */
 export function encodeId(kind: NodeKind, ...uuids: string[]): string {
-  return Buffer.from(`0${kinds[kind].tag}${uuids.join("").replaceAll("-", "")}`, "hex").toString("base64url");
+  return Buffer.from(`${kinds[kind].tag.toString(16).padStart(2, "0")}${uuids.join("").replaceAll("-", "")}`, "hex").toString("base64url");
 }
 
 /** Takes any node id apart; null if we never made it. */

@@ -5,7 +5,7 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
  * What stands here stays: the rows of six years name it.
  */
 export const actions = {
-  "session.started": "Somebody signed in.",
+  "session.started": "Somebody signed in; `code` says by what means.",
   "session.ended": "A session was ended by its owner.",
   "message.sent": "A message was sent from this mailbox.",
   "message.received": "A message came into this mailbox.",

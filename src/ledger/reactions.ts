@@ -1,7 +1,7 @@
 import type { Action } from "./event.ts";
 
 /** Jobs that an event can set off, by the names under which `worker.ts` wires them. */
-export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports";
+export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports" | "send-mails";
 
 /** What follows from which event, all on one page. The relay turns these into jobs after the commit. */
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {

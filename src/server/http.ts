@@ -82,6 +82,7 @@ export async function createHttp({
     const caller = {
       requestId: request.id,
       client: request.headers["user-agent"] ?? "",
+      source: request.ip,
       setSessionCookie: cookieSetter(reply, services),
       selects: new Set<string>(),
     };

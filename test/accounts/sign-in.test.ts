@@ -300,7 +300,7 @@ test("signing in, being refused and signing out stand in the ledger, without a w
   const sessionId = events[0]?.subject_id;
   expect(sessionId).toEqual(expect.any(String));
   expect(events).toEqual([
-    { action: "session.started", actor_id: accountId, subject_id: sessionId, message_id: null, code: null },
+    { action: "session.started", actor_id: accountId, subject_id: sessionId, message_id: null, code: "PASSWORD" },
     { action: "request.refused", actor_id: null, subject_id: null, message_id: null, code: "INVALID_CREDENTIALS" },
     { action: "session.ended", actor_id: accountId, subject_id: sessionId, message_id: null, code: null },
   ]);
