@@ -1,7 +1,7 @@
 import { before, DAY, dayNumber } from "../clock.ts";
 import type { Ctx } from "../context.ts";
 import { statement } from "../db/database.ts";
-import { instantOf } from "../ids.ts";
+import { timeOf } from "../ids.ts";
 import { RETENTION_DAYS } from "../limits.ts";
 import type { Opener } from "../vault/seal.ts";
 import { beginningsOf, soughtFor, type Term } from "../words/search-term.ts";
@@ -23,7 +23,7 @@ export async function* findCandidates(ctx: Ctx, mailboxId: string, terms: readon
   const sought = terms.map(soughtFor);
   const groups = [...new Set(terms.flatMap(beginningsOf).map(groupOf))];
   const oldestKept = dayNumber(before(ctx.clock.now(), RETENTION_DAYS * DAY));
-  const days = await gatheredDays(ctx, mailboxId, Math.max(oldestKept, dayNumber(instantOf(range.from))), dayNumber(instantOf(range.to)));
+  const days = await gatheredDays(ctx, mailboxId, Math.max(oldestKept, dayNumber(timeOf(range.from))), dayNumber(timeOf(range.to)));
   const [newest, oldest] = [days[0], days.at(-1)];
   yield* inLists(ctx, mailboxId, sought, { from: newest ? later(range.from, firstIdOfDay(newest.day + 1)) : range.from, to: range.to });
   for await (const ids of inDays(ctx, mailboxId, sought, groups, days)) yield ids.filter((id) => id >= range.from && id < range.to);
