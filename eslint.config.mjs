@@ -24,9 +24,20 @@ const order = [
 const kernel = ["config", "limits", "clock", "ids", "log", "context", "problem"]
   .map((file) => `./src/${file}.ts`)
   .concat(["./src/db", "./src/ledger", "./src/vault", "./src/graphql"]);
-const root = ["app", "main", "migrate", "keys", "audit-verify", "audit-prune", "bounce", "data-source", "mail-outcomes", "worker", "schema", "node-resolver"].map(
-  (file) => `./src/${file}.ts`,
-);
+const root = [
+  "app",
+  "main",
+  "migrate",
+  "keys",
+  "audit-verify",
+  "audit-prune",
+  "bounce",
+  "data-source",
+  "mail-outcomes",
+  "worker",
+  "schema",
+  "node-resolver",
+].map((file) => `./src/${file}.ts`);
 const placesOf = (name) => (name === "kernel" ? kernel : [`./src/${name}`]);
 
 const zones = order.flatMap(([name], n) => {

@@ -22,7 +22,11 @@ export interface QueuedMail {
  * Makes the mail that goes over the wire: to one recipient, from an address that is asked for no answer, with the Message-ID that
  * it has at every attempt. Addresses are objects, which nodemailer never takes apart.
  */
-export function composeMail(ctx: Pick<Ctx, "config" | "keyedHash" | "clock">, mail: QueuedMail, logo: Logo | null): SendMailOptions & { readonly subject: string } {
+export function composeMail(
+  ctx: Pick<Ctx, "config" | "keyedHash" | "clock">,
+  mail: QueuedMail,
+  logo: Logo | null,
+): SendMailOptions & { readonly subject: string } {
   const brand = brandOf(ctx.config);
   const text = textOf(mail.kind, mail.language, mail.data, brand);
   const address = { name: "", address: mail.address };

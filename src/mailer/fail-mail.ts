@@ -8,13 +8,7 @@ import type { MailFailure, MailOutcome } from "./mail-outcome.ts";
  * Marks a mail failed for good, once, and has everything else follow from it. `deadStatus` is what a mail server said if that
  * means that the address has nobody. Returns whether it was not known already.
  */
-export async function failMail(
-  ctx: Ctx,
-  outcomes: readonly MailOutcome[],
-  id: string,
-  reason: MailFailure,
-  deadStatus: string | null,
-): Promise<boolean> {
+export async function failMail(ctx: Ctx, outcomes: readonly MailOutcome[], id: string, reason: MailFailure, deadStatus: string | null): Promise<boolean> {
   return inTransaction(ctx, async (ctx) => {
     const [mail] = await ctx.db.run(markFailed, [id, ctx.clock.now(), reason]);
     if (mail === undefined) return false;

@@ -28,7 +28,7 @@ const underWay = new WeakMap<DataSource, Run>();
  * marked, so that it is never lost, and repeated only by whoever finds a lease run out: its taker died before it could mark it,
  * and so nobody knows whether the mail server had it. Safe in several processes at once; in one, a second call helps the first.
  */
-export async function sendMails(ctx: Ctx, stop: AbortSignal, outcomes: readonly MailOutcome[]): Promise<void> {
+export async function sendMails(ctx: Ctx, stop: AbortSignal, outcomes: readonly MailOutcome[], graceMs = GRACE_MS): Promise<void> {
   const files = await readMailFiles(ctx.config);
   const present = underWay.get(ctx.dataSource);
   if (present) {
@@ -37,7 +37,7 @@ export async function sendMails(ctx: Ctx, stop: AbortSignal, outcomes: readonly 
   }
   const route = openRoute(ctx, files);
   if (route === null) return;
-  const run = new Run(ctx, stop, outcomes, files, route);
+  const run = new Run(ctx, stop, outcomes, files, route, graceMs);
   underWay.set(ctx.dataSource, run);
   try {
     await run.ended();
@@ -95,6 +95,7 @@ class Run {
     private readonly outcomes: readonly MailOutcome[],
     private readonly files: MailFiles,
     private readonly route: Route,
+    private readonly graceMs: number,
   ) {}
 
   /** Says that there may be more to do. */
@@ -111,7 +112,7 @@ class Run {
   async ended(): Promise<void> {
     let grace: NodeJS.Timeout | undefined;
     const onStop = (): void => {
-      grace = setTimeout(() => this.#cutOff.abort(), GRACE_MS);
+      grace = setTimeout(() => this.#cutOff.abort(), this.graceMs);
     };
     this.stop.addEventListener("abort", onStop, { once: true });
     this.wake();
@@ -231,7 +232,12 @@ function faultOf(error: unknown): SendingFault {
     return typeof value === "string" ? value : undefined;
   };
   const responseCode: unknown = Reflect.get(error, "responseCode");
-  return { code: text("code"), command: text("command"), response: text("response"), responseCode: typeof responseCode === "number" ? responseCode : undefined };
+  return {
+    code: text("code"),
+    command: text("command"),
+    response: text("response"),
+    responseCode: typeof responseCode === "number" ? responseCode : undefined,
+  };
 }
 
 const takeDue = statement<TakenMail>(

@@ -59,7 +59,10 @@ export function openSmtp({ host, port, protection, login }: SmtpServer, { dkim }
 
 /** A mail as it would go over the wire, for whoever keeps it instead of sending it. */
 export async function writeOut(mail: SendMailOptions): Promise<Buffer> {
-  const transport = createTransport({ streamTransport: true, buffer: true, newline: "windows", disableFileAccess: true, disableUrlAccess: true }, { xMailer: false });
+  const transport = createTransport(
+    { streamTransport: true, buffer: true, newline: "windows", disableFileAccess: true, disableUrlAccess: true },
+    { xMailer: false },
+  );
   const { message } = await transport.sendMail(mail);
   if (!Buffer.isBuffer(message)) throw new Error("A mail was not written out whole");
   return message;
