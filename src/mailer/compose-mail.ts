@@ -18,15 +18,25 @@ export interface QueuedMail {
   readonly phrase: string | null;
 }
 
+/** One address and no more, without quotes, comments or names. */
+const PLAIN_ADDRESS = /^[\w.!#$%&'*+/=?^`{|}~-]{1,64}@[\w.-]{1,253}$/;
+
+/** The address can stand in no envelope. Has the form of a `SendingFault`. */
+export class BadAddress extends Error {
+  readonly code = "EENVELOPE";
+  readonly command = "API";
+}
+
 /**
  * Makes the mail that goes over the wire: to one recipient, from an address that is asked for no answer, with the Message-ID that
- * it has at every attempt. Addresses are objects, which nodemailer never takes apart.
+ * it has at every attempt. Throws `BadAddress`: nodemailer would take a list of addresses apart, in an envelope even an object's.
  */
 export function composeMail(
   ctx: Pick<Ctx, "config" | "keyedHash" | "clock">,
   mail: QueuedMail,
   logo: Logo | null,
 ): SendMailOptions & { readonly subject: string } {
+  if (!PLAIN_ADDRESS.test(mail.address)) throw new BadAddress("A mail cannot be sent to what is no plain address");
   const brand = brandOf(ctx.config);
   const text = textOf(mail.kind, mail.language, mail.data, brand);
   const address = { name: "", address: mail.address };

@@ -10,7 +10,7 @@ import { failMail } from "./fail-mail.ts";
 import { type MailFiles, readMailFiles } from "./mail-files.ts";
 import type { MailData, MailKind } from "./mail-kinds.ts";
 import type { MailOutcome } from "./mail-outcome.ts";
-import { isGivenUp, pauseAfter, type SendingFault, verdictOn } from "./mail-policy.ts";
+import { isGivenUp, pauseAfter, type SendingFault, type Verdict, verdictOn } from "./mail-policy.ts";
 import { MOST_CONNECTIONS, openSmtp, writeOut } from "./transport.ts";
 
 /** Whoever took a mail and does not say what became of it for so many times the longest conversation must have died. */
@@ -153,24 +153,20 @@ class Run {
     try {
       composed = composeMail(ctx, await opened(ctx, mail), this.files.logo);
     } catch (error) {
-      if (isAway(error)) await this.#postpone(mail, MINUTE);
-      else await this.#tryLater(mail, error);
-      if (isAway(error)) throw error;
+      if (isAway(error)) {
+        await this.#postpone(mail, MINUTE);
+        throw error;
+      }
+      await this.#settle(mail, error, verdictOn(faultOf(error)));
       return;
     }
     const signal = AbortSignal.any([AbortSignal.timeout(ctx.config.limits.mailSeconds * SECOND), this.#cutOff.signal]);
     try {
       await this.route.send(mail, composed, signal);
     } catch (error) {
-      if (isDatabaseAway(error) && this.ctx.config.mail.smtp === null) throw error;
       const verdict = verdictOn(faultOf(error));
-      if (verdict.isRefused) {
-        ctx.log.warn({ requestId: ctx.requestId, mailId: mail.id, status: verdict.status }, "a mail was refused");
-        await this.#fail(mail, "REFUSED", verdict.isDead ? verdict.status : null);
-        return;
-      }
       this.#isServerAway ||= verdict.isServerAway;
-      await this.#tryLater(mail, error);
+      await this.#settle(mail, error, verdict);
       return;
     }
     await this.#markSent(mail);
@@ -191,13 +187,17 @@ class Run {
     }
   }
 
-  async #tryLater(mail: TakenMail, error: unknown): Promise<void> {
+  /** What follows from an attempt that failed. */
+  async #settle(mail: TakenMail, error: unknown, { isRefused, isDead, status }: Verdict): Promise<void> {
     const { ctx } = this;
     const { code, command, responseCode } = faultOf(error);
-    ctx.log.warn(
-      { requestId: ctx.requestId, mailId: mail.id, attempt: mail.attempts, err: error, code, command, responseCode },
-      "a mail could not be sent; it will be tried again",
-    );
+    const told = { requestId: ctx.requestId, mailId: mail.id, attempt: mail.attempts, err: error, code, command, responseCode };
+    if (isRefused) {
+      ctx.log.warn(told, "a mail was refused");
+      await this.#fail(mail, "REFUSED", isDead ? status : null);
+      return;
+    }
+    ctx.log.warn(told, "a mail could not be sent; it will be tried again");
     const pauseMs = pauseAfter(mail.attempts);
     if (isGivenUp(mail, after(ctx.clock.now(), pauseMs))) await this.#fail(mail, "GAVE_UP", null);
     else await this.#postpone(mail, pauseMs);

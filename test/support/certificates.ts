@@ -23,7 +23,7 @@ export class CertificateAuthority {
     const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     const names = hosts.map((host) => (isIPv4(host) ? der(0x87, Buffer.from(host.split(".").map(Number))) : der(0x82, Buffer.from(host))));
     const cert = this.#certify(hosts[0] ?? "", publicKey, extension("2.5.29.17", der(0x30, ...names), false));
-    return { key: privateKey.export({ type: "pkcs8", format: "pem" }), cert };
+    return { key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), cert };
   }
 
   #certify(subject: string, publicKey: KeyObject, extensions: Buffer): string {

@@ -40,6 +40,8 @@ export class SmtpSink {
   onRecipient: (address: string) => Reply | Promise<Reply> = () => undefined;
   /** What it says to a mail that came whole; it keeps the mail if that is nothing. */
   onMail: (mail: ReceivedMail) => Reply | Promise<Reply> = () => undefined;
+  /** Whether it breaks off at once when it has taken a mail. */
+  breaksOff = false;
   readonly #sockets = new Set<Socket>();
 
   private constructor(
@@ -87,7 +89,8 @@ export class SmtpSink {
           const reply = await sink().onMail(mail);
           if (reply === undefined) sink().mails.push(mail);
           done(refusal(reply));
-        });
+          if (sink().breaksOff) setImmediate(() => sink().drop());
+        }, done);
       },
       ...further,
     });
