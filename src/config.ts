@@ -229,8 +229,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     selector: read("DKIM_SELECTOR", settings.DKIM_SELECTOR, null),
   };
   const dkimNames = ["DKIM_KEY", "DKIM_DOMAIN", "DKIM_SELECTOR"] as const;
-  const given = dkimNames.filter((name) => env[name]?.trim());
-  if (given.length === 1 || given.length === 2) faults.push("DKIM_KEY, DKIM_DOMAIN and DKIM_SELECTOR must be set together");
+  const missing = dkimNames.filter((name) => !env[name]?.trim());
+  if (missing.length < dkimNames.length) for (const name of missing) faults.push(`${name} is missing: DKIM needs all three of ${dkimNames.join(", ")}`);
   const config: Config = {
     mode,
     port: read("PORT", settings.PORT, 0),

@@ -215,7 +215,7 @@ describe("a bounce address", () => {
       .map((id) => expect.stringMatching(new RegExp(`^bounce\\+${id.replaceAll("-", "")}-[0-9a-f]{16}@bounces\\.insurer\\.example$`)));
     expect(sink.senders).toHaveLength(4);
     expect([...new Set(sink.senders)].toSorted()).toEqual(forms);
-    expect(sink.senders.every((address) => address.split("@")[0]!.length <= 64)).toBe(true);
+    expect(sink.senders.every((address) => address.indexOf("@") <= 64)).toBe(true);
   });
 });
 
