@@ -107,7 +107,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 1.5rem 0 .5rem; }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: .5rem .75rem .5rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8a8a8a; font-weight: normal; overflow-wrap: anywhere; }
 thead th { font-weight: 600; } td:first-child { white-space: nowrap; }
-iframe { width: 100%; height: 36rem; border: 1px solid #8a8a8a; border-radius: 6px; }
+iframe { width: 100%; height: 44rem; border: 1px solid #8a8a8a; border-radius: 6px; }
 pre { margin: 0; padding: 1rem; border: 1px solid #8a8a8a; border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
 `;
 
