@@ -24,9 +24,20 @@ const order = [
 const kernel = ["config", "limits", "clock", "ids", "log", "context", "problem"]
   .map((file) => `./src/${file}.ts`)
   .concat(["./src/db", "./src/ledger", "./src/vault", "./src/graphql"]);
-const root = ["app", "main", "migrate", "keys", "audit-verify", "audit-prune", "data-source", "worker", "schema", "node-resolver"].map(
-  (file) => `./src/${file}.ts`,
-);
+const root = [
+  "app",
+  "main",
+  "migrate",
+  "keys",
+  "audit-verify",
+  "audit-prune",
+  "bounce",
+  "data-source",
+  "mail-outcomes",
+  "worker",
+  "schema",
+  "node-resolver",
+].map((file) => `./src/${file}.ts`);
 const placesOf = (name) => (name === "kernel" ? kernel : [`./src/${name}`]);
 
 const zones = order.flatMap(([name], n) => {
@@ -64,6 +75,25 @@ export default tseslint.config(
     // The embedded database hands its environment on to the processes it starts.
     ignores: ["src/config.ts", "src/db/embedded-postgres*.ts"],
     rules: { "no-restricted-properties": ["error", { object: "process", property: "env", message: "config.ts alone reads the environment." }] },
+  },
+  {
+    files: ["src/**/*.ts"],
+    ignores: ["src/mailer/transport.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              // By itself it sends in the clear, and to anyone; writing a message to a stream is harmless.
+              regex: "^nodemailer(?!/lib/mail-composer/)",
+              allowTypeImports: true,
+              message: "mailer/transport.ts alone sends mail.",
+            },
+          ],
+        },
+      ],
+    },
   },
   { files: ["**/*.mjs"], ...tseslint.configs.disableTypeChecked },
   { files: ["scripts/**", "bench/**"], rules: { "no-console": "off" } },

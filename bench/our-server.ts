@@ -47,6 +47,8 @@ export const commands = {
       AUDIT_SIGNING_KEY: "made in the data folder, below",
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
+      SMTP_URL: "smtp://localhost:1",
+      MAIL_FROM: "no-reply@insurer.example",
       PARTS: part,
     });
     app = await startApp({ ...config, secretKey: SECRET_KEY, auditSigningKey: null }, { clock: { now: () => new Date(Date.now() + clockOffset) } });

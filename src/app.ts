@@ -13,6 +13,7 @@ import { Bus } from "./ledger/bus.ts";
 import { Relay } from "./ledger/relay.ts";
 import { readSigningKeys } from "./ledger/signing-keys.ts";
 import { createLog } from "./log.ts";
+import { readMailFiles } from "./mailer/mail-files.ts";
 import { destroyPastKeys } from "./retention/destroy-keys.ts";
 import { mustNotHaveBeenMoved, SandboxClock } from "./sandbox/sandbox-clock.ts";
 import { createSchema } from "./schema.ts";
@@ -83,7 +84,9 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
       closing.push(() => jobServices.dataSource.destroy());
     }
     if (config.parts.includes("worker")) {
-      await readSigningKeys(config); // A key that cannot seal is said now, not by a job
+      // A key that cannot seal, a certificate or a logo that cannot be read is said now, not by a job
+      await readSigningKeys(config);
+      await readMailFiles(config);
       const worker = await startWorker(jobServices, databaseUrl);
       closing.push(async () => {
         await worker.stop();

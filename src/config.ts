@@ -50,6 +50,24 @@ export const settings = {
     optional((text) => text),
   ),
   AUDIT_PUBLISH_URL: setting("", "address that each seal of the ledger is posted to, to be kept outside", optional(url)),
+  SMTP_URL: setting(
+    "",
+    "mail server that takes our mail: `smtps://user:password@host:465`, or `smtp://user:password@host:587`, where STARTTLS is then a must; `?tls=none` only on this machine; unset keeps the demo's mail on its page `/demo/mail`",
+    optional(smtpUrl),
+  ),
+  SMTP_CA: setting("", "file with the certificates (PEM) by which the mail server is believed; unset are those that Node knows", optional(asIs)),
+  MAIL_FROM: setting("", "address that our mail comes from; the demo takes `no-reply@` the first of `ORGANISATION_DOMAINS`", optional(mailAddress)),
+  MAIL_BOUNCE_DOMAIN: setting(
+    "",
+    "domain whose addresses `bounce+…` take what comes back, one for each mail ([`docs/operations.md`](docs/operations.md)); unset it goes to `MAIL_FROM`",
+    optional(domain),
+  ),
+  DKIM_KEY: setting("", "file with the RSA key (PEM) that signs our mail (DKIM); needs the next two", optional(asIs)),
+  DKIM_DOMAIN: setting("", "domain that signs", optional(domain)),
+  DKIM_SELECTOR: setting("", "name of the key in that domain", optional(selector)),
+  BRAND_COLOUR: setting("#1f5fa8", "colour of buttons in mail, as `#rrggbb`", colour),
+  BRAND_LOGO: setting("", "file with the logo in mail, PNG (which all mail programs show) or SVG, at most 100 KB; it is sent along", optional(asIs)),
+  SUPPORT_CONTACT: setting("", "whom mail tells people to ask: a telephone number, an address, in a few words", optional(oneLine)),
   CLAMD: setting("", "where ClamAV's clamd scans files, as `tcp://host:port` or `unix:/path`; unset scans none", optional(clamd)),
   LOG_LEVEL: setting(
     "",
@@ -60,6 +78,36 @@ export const settings = {
 
 /** Where clamd listens: a TCP port or a Unix socket. */
 export type ClamdAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** A mail server, and how its connections are protected: from the start, by STARTTLS, or, on this machine alone, not at all. */
+export interface SmtpServer {
+  readonly host: string;
+  readonly port: number;
+  readonly protection: "tls" | "starttls" | "none";
+  /** Null signs in nowhere. */
+  readonly login: { readonly user: string; readonly password: string } | null;
+}
+
+/** How mail leaves. Files are paths. */
+export interface MailSettings {
+  /** Null where no mail leaves. */
+  readonly smtp: SmtpServer | null;
+  /** Null believes whom Node believes. */
+  readonly caFile: string | null;
+  readonly from: string;
+  /** Null has what cannot be delivered come back to `from`. */
+  readonly bounceDomain: string | null;
+  /** Null signs nothing. */
+  readonly dkim: { readonly keyFile: string; readonly domain: string; readonly selector: string } | null;
+}
+
+/** How mail looks. */
+export interface BrandSettings {
+  /** `#rrggbb` */
+  readonly colour: string;
+  readonly logoFile: string | null;
+  readonly supportContact: string | null;
+}
 
 /** Settings without which production does not start. */
 export const requiredInProduction = ["DATABASE_URL", "PUBLIC_URL", "SECRET_KEY", "KEYRING", "ORGANISATION_NAME", "ORGANISATION_DOMAINS"] as const;
@@ -78,8 +126,8 @@ export interface TransitSettings {
   readonly namespace: string | null;
 }
 
-/** What production needs where it runs the worker, which alone seals the ledger. */
-export const requiredByWorker = ["AUDIT_SIGNING_KEY"] as const;
+/** What production needs where it runs the worker, which alone seals the ledger and sends mail. */
+export const requiredByWorker = ["AUDIT_SIGNING_KEY", "SMTP_URL", "MAIL_FROM"] as const;
 
 /** What the server was told, checked and frozen. `mode` is `demo` when nothing was set and `production` once a database is. */
 export interface Config {
@@ -107,6 +155,8 @@ export interface Config {
   /** Null where the data folder keeps its own, as in the demo. */
   readonly auditSigningKey: string | null;
   readonly auditPublishUrl: string | null;
+  readonly mail: MailSettings;
+  readonly brand: BrandSettings;
   readonly logLevel: string;
   /** Null where files are not scanned for malware. */
   readonly clamd: ClamdAddress | null;
@@ -172,6 +222,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const s3 = { endpoint: read("S3_ENDPOINT", settings.S3_ENDPOINT, null), region: read("S3_REGION", settings.S3_REGION, null) };
   for (const name of ["S3_ENDPOINT", "S3_REGION"] as const)
     if (env[name]?.trim() && !env.BLOB_STORE?.trim()) faults.push(`${name} needs BLOB_STORE to name a bucket`);
+  const domains = read("ORGANISATION_DOMAINS", settings.ORGANISATION_DOMAINS, []);
+  const dkim = {
+    keyFile: read("DKIM_KEY", settings.DKIM_KEY, null),
+    domain: read("DKIM_DOMAIN", settings.DKIM_DOMAIN, null),
+    selector: read("DKIM_SELECTOR", settings.DKIM_SELECTOR, null),
+  };
+  const dkimNames = ["DKIM_KEY", "DKIM_DOMAIN", "DKIM_SELECTOR"] as const;
+  const missing = dkimNames.filter((name) => !env[name]?.trim());
+  if (missing.length < dkimNames.length) for (const name of missing) faults.push(`${name} is missing: DKIM needs all three of ${dkimNames.join(", ")}`);
   const config: Config = {
     mode,
     port: read("PORT", settings.PORT, 0),
@@ -185,13 +244,25 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     demoPassword: demo ? demoPassword : null,
     secretKey: read("SECRET_KEY", settings.SECRET_KEY, null),
     keyring: keyring?.kind === "vault" ? { ...keyring, ...vault } : keyring,
-    organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains: read("ORGANISATION_DOMAINS", settings.ORGANISATION_DOMAINS, []) },
+    organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains },
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
     parts,
     sandbox,
     auditSigningKey: read("AUDIT_SIGNING_KEY", settings.AUDIT_SIGNING_KEY, null),
     auditPublishUrl: read("AUDIT_PUBLISH_URL", settings.AUDIT_PUBLISH_URL, null),
+    mail: {
+      smtp: read("SMTP_URL", settings.SMTP_URL, null),
+      caFile: read("SMTP_CA", settings.SMTP_CA, null),
+      from: read("MAIL_FROM", settings.MAIL_FROM, null) ?? `no-reply@${domains[0] ?? "localhost"}`,
+      bounceDomain: read("MAIL_BOUNCE_DOMAIN", settings.MAIL_BOUNCE_DOMAIN, null),
+      dkim: dkim.keyFile && dkim.domain && dkim.selector ? { keyFile: dkim.keyFile, domain: dkim.domain, selector: dkim.selector } : null,
+    },
+    brand: {
+      colour: read("BRAND_COLOUR", settings.BRAND_COLOUR, ""),
+      logoFile: read("BRAND_LOGO", settings.BRAND_LOGO, null),
+      supportContact: read("SUPPORT_CONTACT", settings.SUPPORT_CONTACT, null),
+    },
     logLevel: read("LOG_LEVEL", settings.LOG_LEVEL, null) ?? (demo ? "warn" : "info"),
     clamd: read("CLAMD", settings.CLAMD, null),
     limits: defaultLimits,
@@ -199,6 +270,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze(config);
 }
+
+const loopback = ["localhost", "127.0.0.1", "[::1]"];
 
 /** A fresh value for SECRET_KEY. */
 export function newSecretKey(): string {
@@ -261,6 +334,56 @@ function url(text: string): string {
   return text.replace(/\/+$/, "");
 }
 
+/** Its faults never quote it: it may hold a password. */
+function smtpUrl(text: string): SmtpServer {
+  const { protocol, hostname, port, username, password, pathname, search, hash } = URL.canParse(text) ? new URL(text) : new URL("none:");
+  const isPlain = search === "?tls=none";
+  if (!/^smtps?:$/.test(protocol) || hostname === "" || !/^\/?$/.test(pathname) || hash !== "" || (search !== "" && !isPlain))
+    throw new Error("must have the form smtps://user:password@host:465 or smtp://user:password@host:587");
+  if ((username === "") !== (password === "")) throw new Error("must give user and password together");
+  if (isPlain && (protocol !== "smtp:" || !loopback.includes(hostname))) throw new Error("must not say tls=none unless the mail server is on this machine");
+  const isTls = protocol === "smtps:";
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (isTls ? 465 : 587) : Number(port),
+    protection: isPlain ? "none" : isTls ? "tls" : "starttls",
+    login: username === "" ? null : { user: decoded(username), password: decoded(password) },
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Error("must have user and password percent-encoded");
+  }
+}
+
+function asIs(text: string): string {
+  return text;
+}
+
+function mailAddress(text: string): string {
+  const { local, host } = /^(?<local>[\w.+-]{1,64})@(?<host>[^@]+)$/.exec(text)?.groups ?? {};
+  if (local === undefined || host === undefined) throw new Error(`must be a mail address without a name, not "${text}"`);
+  return `${local}@${domain(host)}`;
+}
+
+function selector(text: string): string {
+  if (!/^[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*$/.test(text)) throw new Error(`must be a name of letters, digits, hyphens and dots, not "${text}"`);
+  return text;
+}
+
+function colour(text: string): string {
+  if (!/^#[0-9a-fA-F]{6}$/.test(text)) throw new Error(`must have the form #rrggbb, not "${text}"`);
+  return text.toLowerCase();
+}
+
+function oneLine(text: string): string {
+  if (/\p{Cc}/u.test(text) || text.length > 200) throw new Error("must be one line of at most 200 characters");
+  return text;
+}
+
 function s3Address(text: string): { bucket: string; prefix: string } {
   const { bucket, folders } = /^s3:\/\/(?<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?<folders>(?:\/[\w.-]+)*)\/?$/.exec(text)?.groups ?? {};
   if (bucket === undefined || folders === undefined) throw new Error(`must have the form s3://bucket/prefix, not "${text}"`);
@@ -307,7 +430,7 @@ function keyring(text: string): { kind: "file"; path: string } | { kind: "aws-km
 /** Data keys travel there unwrapped. */
 function vaultAddress(text: string): string {
   const address = url(text);
-  if (address.startsWith("http:") && !["localhost", "127.0.0.1", "[::1]"].includes(new URL(address).hostname)) {
+  if (address.startsWith("http:") && !loopback.includes(new URL(address).hostname)) {
     throw new Error("must begin with https: unless Vault is on this machine");
   }
   return address;

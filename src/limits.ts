@@ -34,6 +34,8 @@ export interface Limits {
   readonly maxUnpackedRatio: number;
   /** Seconds clamd may take for one file. */
   readonly scanSeconds: number;
+  /** Seconds a mail server may take for one mail, from the first byte of the connection on. */
+  readonly mailSeconds: number;
   /** Events a subscriber or `changes` replays; a cursor further behind gets one `RefetchRequired`. */
   readonly maxReplayedEvents: number;
   /** Seconds within which a request has come in whole, a slow upload too; after them it is cut off. */
@@ -73,6 +75,7 @@ export const defaultLimits: Limits = Object.freeze({
   maxUnpackedBytes: 1024 * 1024 * 1024,
   maxUnpackedRatio: 200,
   scanSeconds: 60,
+  mailSeconds: 60,
   maxReplayedEvents: 10_000,
   requestSeconds: 15 * 60,
   idleSeconds: 60,

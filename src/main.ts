@@ -57,7 +57,7 @@ async function portIsFree({ port, host, parts }: Config): Promise<void> {
   });
 }
 
-function welcome(url: string, { organisation, demoPassword, dataDir, sandbox }: Config): void {
+function welcome(url: string, { organisation, demoPassword, dataDir, sandbox, mail }: Config): void {
   const accounts = people.map(({ userId, displayName, kind }) => `    ${userId.padEnd(14)} ${displayName}, ${kind.toLowerCase()}`);
   process.stdout.write(
     [
@@ -66,6 +66,7 @@ function welcome(url: string, { organisation, demoPassword, dataDir, sandbox }: 
       "",
       `  Playground  ${url}/playground`,
       `  GraphQL     ${url}/graphql`,
+      mail.smtp === null ? `  Mail        ${url}/demo/mail   what would have been sent` : `  Mail        goes out by ${mail.smtp.host}`,
       ...(sandbox ? ["  Sandbox     the administrator can move the clock: docs/sandbox.md"] : []),
       "",
       `  Sign in with the password ${demoPassword ?? ""} as`,

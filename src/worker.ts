@@ -10,6 +10,7 @@ import { expireExports } from "./exports/expire-exports.ts";
 import { publishSeals } from "./ledger/publish-seals.ts";
 import type { JobName } from "./ledger/reactions.ts";
 import { sealLedger } from "./ledger/seal-ledger.ts";
+import { mailOutcomes } from "./mail-outcomes.ts";
 import { sendMails } from "./mailer/send-mails.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { keepHolds } from "./retention/keep-holds.ts";
@@ -42,7 +43,7 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   sweep,
   "seal-ledger": (ctx, stop) => sealLedger(ctx, stop),
   "publish-seals": publishSeals,
-  "send-mails": sendMails,
+  "send-mails": (ctx, stop) => sendMails(ctx, stop, mailOutcomes),
   "gather-search-days": gatherSearchDays,
 };
 

@@ -25,6 +25,8 @@ const production: Environment = {
   ORGANISATION_NAME: "Example Health",
   ORGANISATION_DOMAINS: "insurer.example",
   AUDIT_SIGNING_KEY: "/run/secrets/audit-signing-key.pem",
+  SMTP_URL: "smtp://mailbox:a-password@relay.internal",
+  MAIL_FROM: "no-reply@insurer.example",
 };
 
 test("without settings it is the demo, on this machine only", () => {
@@ -106,6 +108,39 @@ test("a scanner listens on a port or on a socket", () => {
   expect(readConfig({ CLAMD: "unix:/run/clamav/clamd.ctl" }).clamd).toEqual({ path: "/run/clamav/clamd.ctl" });
 });
 
+test("mail goes over TLS from the start, or by STARTTLS; in the clear only on this machine", () => {
+  const smtp = (SMTP_URL: string) => readConfig({ SMTP_URL }).mail.smtp;
+  expect(readConfig({}).mail).toEqual({ smtp: null, caFile: null, from: "no-reply@insurer.example", bounceDomain: null, dkim: null });
+  expect(smtp("smtps://mailbox:p%40ss%2Fword@relay.example")).toEqual({
+    host: "relay.example",
+    port: 465,
+    protection: "tls",
+    login: { user: "mailbox", password: "p@ss/word" },
+  });
+  expect(smtp("smtp://relay.example")).toEqual({ host: "relay.example", port: 587, protection: "starttls", login: null });
+  expect(smtp("smtp://[::1]:2525/?tls=none")).toEqual({ host: "::1", port: 2525, protection: "none", login: null });
+  expect(smtp("smtp://localhost:2525?tls=none")).toMatchObject({ protection: "none" });
+});
+
+test("mail is signed and looks as the settings say", () => {
+  const { mail, brand } = readConfig({
+    MAIL_FROM: "secure-mail@Insurer.example",
+    MAIL_BOUNCE_DOMAIN: "Bounces.insurer.example",
+    DKIM_KEY: "/run/keys/dkim.pem",
+    DKIM_DOMAIN: "insurer.example",
+    DKIM_SELECTOR: "mail2026",
+    BRAND_COLOUR: "#0A7B5C",
+    BRAND_LOGO: "/run/logo.png",
+    SUPPORT_CONTACT: "0800 123 456",
+  });
+  expect(mail).toMatchObject({
+    from: "secure-mail@insurer.example",
+    bounceDomain: "bounces.insurer.example",
+    dkim: { keyFile: "/run/keys/dkim.pem", domain: "insurer.example", selector: "mail2026" },
+  });
+  expect(brand).toEqual({ colour: "#0a7b5c", logoFile: "/run/logo.png", supportContact: "0800 123 456" });
+});
+
 describe("a wrong setting is named with what is wrong about it:", () => {
   test.each<[name: keyof typeof settings, value: string, fault: string]>([
     ["PORT", "http", 'must be a whole number from 0 to 65535, not "http"'],
@@ -143,6 +178,14 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["CLAMD", "localhost:3310", 'must be tcp://host:port or unix:/path, not "localhost:3310"'],
     ["CLAMD", "tcp://localhost", 'must be tcp://host:port or unix:/path, not "tcp://localhost"'],
     ["CLAMD", "unix:clamd.ctl", 'must be tcp://host:port or unix:/path, not "unix:clamd.ctl"'],
+    ["SMTP_URL", "smtp://localhost.evil.example?tls=none", "must not say tls=none unless the mail server is on this machine"],
+    ["SMTP_URL", "smtps://localhost?tls=none", "must not say tls=none unless the mail server is on this machine"],
+    ["SMTP_URL", "smtp://mailbox:%zz@relay.example", "must have user and password percent-encoded"],
+    ["SMTP_URL", "smtp://mailbox@relay.example", "must give user and password together"],
+    ["MAIL_FROM", "Example Health <no-reply@insurer.example>", 'must be a mail address without a name, not "Example Health <no-reply@insurer.example>"'],
+    ["MAIL_BOUNCE_DOMAIN", "bounces@insurer.example", 'must hold domain names, not "bounces@insurer.example"'],
+    ["BRAND_COLOUR", "blue", 'must have the form #rrggbb, not "blue"'],
+    ["SUPPORT_CONTACT", "call\nus", "must be one line of at most 200 characters"],
     ["LOG_LEVEL", "loud", 'must be one of trace, debug, info, warn, error, silent, not "loud"'],
   ])("%s=%s %s", (name, value, fault) => {
     expect(faultsOf({ [name]: value })).toEqual([`${name} ${fault}`]);
@@ -150,6 +193,23 @@ describe("a wrong setting is named with what is wrong about it:", () => {
 
   test.each(["mysql://root:a-password@db/mailbox", "a-password", "postgres:/a-password"])("DATABASE_URL, but not what it holds: %s", (value) => {
     expect(faultsOf({ ...production, DATABASE_URL: value })).toEqual(["DATABASE_URL must be an address that begins with postgres:// or postgresql://"]);
+  });
+
+  test.each([
+    "smtp://",
+    "relay.example:587",
+    "https://mailbox:a-password@relay.example",
+    "smtp://mailbox:a-password@relay.example/x",
+    "smtp://mailbox:a-password@relay.example?tls=maybe",
+  ])("SMTP_URL, but not what it holds: %s", (value) => {
+    expect(faultsOf({ SMTP_URL: value })).toEqual(["SMTP_URL must have the form smtps://user:password@host:465 or smtp://user:password@host:587"]);
+  });
+
+  test("a signature of mail needs all three settings", () => {
+    const all = { DKIM_KEY: "/run/keys/dkim.pem", DKIM_DOMAIN: "insurer.example", DKIM_SELECTOR: "mail2026" };
+    expect(faultsOf(all)).toEqual([]);
+    for (const name of ["DKIM_KEY", "DKIM_DOMAIN", "DKIM_SELECTOR"] as const)
+      expect(faultsOf({ ...all, [name]: "" })).toEqual([`${name} is missing: DKIM needs all three of DKIM_KEY, DKIM_DOMAIN, DKIM_SELECTOR`]);
   });
 
   test("Vault needs its address and one way to get a token", () => {
@@ -183,10 +243,10 @@ describe("production", () => {
     expect(faultsOf({ ...production, [name]: " " })).toEqual([`${name} is missing: ${settings[name].about}`]);
   });
 
-  test("needs the key that seals the ledger only where the worker runs", () => {
-    const { AUDIT_SIGNING_KEY: _, ...others } = production;
+  test.each(requiredByWorker)("needs %s only where the worker runs, which alone seals the ledger and sends mail", (name) => {
+    const { [name]: _, ...others } = production;
     expect(faultsOf({ ...others, PARTS: "api" })).toEqual([]);
-    expect(faultsOf({ ...others, PARTS: "worker" })).toEqual([`AUDIT_SIGNING_KEY is missing: ${settings.AUDIT_SIGNING_KEY.about}`]);
+    expect(faultsOf({ ...others, PARTS: "worker" })).toEqual([`${name} is missing: ${settings[name].about}`]);
   });
 
   test("is refused with a demo password, whatever it is, and without https", () => {

@@ -72,6 +72,7 @@ async function keys(...command: string[]): Promise<string> {
   const env = {
     PATH: process.env.PATH,
     NODE_ENV: "production",
+    PARTS: "api",
     DATABASE_URL: app.databaseUrl,
     PUBLIC_URL: "https://mail.insurer.example",
     SECRET_KEY: newSecretKey(),

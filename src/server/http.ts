@@ -13,6 +13,7 @@ import { asAdministrator, createCtx, type Ctx, type Services, signedIn } from ".
 import { isAway } from "../db/unavailable.ts";
 import { downloadExport } from "../exports/download-export.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
+import { demoMailPages } from "./demo-mail.ts";
 import { createApollo, createValidator, isOpenToAnonymous, notSignedIn, type RequestCtx } from "./graphql.ts";
 import { type Readiness, health } from "./health.ts";
 import { playground, type PlaygroundConfig } from "./playground.ts";
@@ -142,6 +143,8 @@ export async function createHttp({
 
   await app.register(health, { readiness });
   await playground(app, { directory: path.join(import.meta.dirname, "..", "..", "dist", "playground"), config: playgroundConfig });
+
+  if (config.mode === "demo" && config.mail.smtp === null) await demoMailPages(app, services);
 
   let publicOrigin = config.publicUrl === null ? "" : new URL(config.publicUrl).origin;
   const subscriptions = serveSubscriptions(app.server, { schema, validator, authenticate, services, publicOrigin: () => publicOrigin });

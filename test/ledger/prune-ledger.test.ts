@@ -35,6 +35,7 @@ test("npm run audit:prune removes what is older than six years and records that 
 async function auditPrune(): Promise<string> {
   const env = {
     PATH: process.env.PATH,
+    PARTS: "api",
     DATABASE_URL: app.databaseUrl,
     PUBLIC_URL: "https://mail.insurer.example",
     SECRET_KEY: randomBytes(32).toString("base64"),

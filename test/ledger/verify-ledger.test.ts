@@ -438,6 +438,7 @@ async function rehash(mailboxId: string, sequence: number): Promise<void> {
 async function auditVerify(...args: string[]): Promise<{ code: number; stdout: string }> {
   const env = {
     PATH: process.env.PATH,
+    PARTS: "api",
     DATABASE_URL: app.databaseUrl,
     PUBLIC_URL: "https://mail.insurer.example",
     SECRET_KEY: randomBytes(32).toString("base64"),

@@ -111,6 +111,8 @@ function startWorker(): ChildProcess {
     PUBLIC_URL: "http://localhost",
     ORGANISATION_NAME: "Example Health",
     ORGANISATION_DOMAINS: "insurer.example",
+    SMTP_URL: "smtp://localhost:1",
+    MAIL_FROM: "no-reply@insurer.example",
     CLAMD: `unix:${clamav.address.path}`,
   };
   return spawn(process.execPath, ["--import", "tsx", "src/main.ts"], { cwd: root, env, stdio: "ignore" });

@@ -46,6 +46,8 @@ test("the compiled server starts as the image starts it, holds no demo, and stop
       ORGANISATION_NAME: "Example Health",
       ORGANISATION_DOMAINS: "insurer.example",
       AUDIT_SIGNING_KEY: signingKeyFile,
+      SMTP_URL: "smtp://localhost:1",
+      MAIL_FROM: "no-reply@insurer.example",
     },
     stdio: ["ignore", "pipe", "pipe"],
   });

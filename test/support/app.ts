@@ -102,6 +102,8 @@ function testConfig(overrides: Partial<Config>): Config {
     sandbox: false,
     auditSigningKey: null,
     auditPublishUrl: null,
+    mail: { smtp: null, caFile: null, from: "no-reply@insurer.example", bounceDomain: null, dkim: null },
+    brand: { colour: "#1f5fa8", logoFile: null, supportContact: null },
     logLevel: "info",
     clamd: null,
     limits: defaultLimits,
