@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { DataSource } from "typeorm";
 import { statement, withTransaction } from "../db/database.ts";
 import type { Action } from "./event.ts";
-import { reactions } from "./reactions.ts";
+import { coalescedJobs, type JobName, reactions } from "./reactions.ts";
 
 const COALESCE_MS = 5;
 const POLL_MS = 5000;
@@ -10,7 +10,7 @@ const BATCH = 1000;
 
 /**
  * Moves outbox rows into the jobs that `reactions.ts` names: one bulk `add_jobs` and the deletion in one transaction,
- * so that each follow-up is queued exactly once. Kept out of the writer's own transaction because queueing a job
+ * so that each follow-up is queued exactly once; those that do all there is to do, once for all that wait for them. Kept out of the writer's own transaction because queueing a job
  * notifies, and that divides the sends a second by three. Polls for what a crash left behind.
  */
 export class Relay {
@@ -74,7 +74,10 @@ export class Relay {
   async #move(): Promise<number> {
     return withTransaction(this.dataSource, async (db) => {
       const rows = await db.run(takeOutbox, [BATCH]);
-      const jobs = rows.flatMap(({ action, ...payload }) => (reactions[action] ?? []).map((identifier) => ({ identifier, payload })));
+      const followUps = rows.flatMap(({ action, ...payload }) => (reactions[action] ?? []).map((identifier) => ({ identifier, payload })));
+      const jobs: { identifier: JobName; payload: object; key?: string }[] = followUps.filter(({ identifier }) => !coalescedJobs.has(identifier));
+      const coalesced = new Set(followUps.map(({ identifier }) => identifier).filter((identifier) => coalescedJobs.has(identifier)));
+      for (const identifier of [...coalesced].sort()) jobs.push({ identifier, payload: {}, key: `follow-up ${identifier}` });
       if (jobs.length > 0) await db.run(addJobs, [JSON.stringify(jobs)]);
       return rows.length;
     });
@@ -90,6 +93,6 @@ const takeOutbox = statement<{ action: Action; eventId: string; mailboxId: strin
 const addJobs = statement(
   "relay-add-jobs",
   `select id from graphile_worker.add_jobs(array(
-     select row(job ->> 'identifier', job -> 'payload', null, null, null, null, null, null)::graphile_worker.job_spec
+     select row(job ->> 'identifier', job -> 'payload', null, null, null, job ->> 'key', null, null)::graphile_worker.job_spec
      from json_array_elements($1::json) as job))`,
 );
