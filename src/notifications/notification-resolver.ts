@@ -130,7 +130,10 @@ export class NoticedMessageResolver {
 /** What notifications add to an account. */
 @Resolver(() => Account)
 export class NotifiedAccountResolver {
-  @FieldResolver(() => NotificationPreferences, { nullable: true, description: "By which ordinary mail they are told of messages. Null to everybody but themselves." })
+  @FieldResolver(() => NotificationPreferences, {
+    nullable: true,
+    description: "By which ordinary mail they are told of messages. Null to everybody but themselves.",
+  })
   async notificationPreferences(@Context() ctx: Ctx, @Root() { uuid }: Account): Promise<NotificationPreferences | null> {
     return uuid === signedIn(ctx).viewer.accountId ? preferencesOfAccount.load(ctx, uuid) : null;
   }

@@ -38,7 +38,9 @@ async function notifyBatch(ctx: Ctx): Promise<number> {
   const due = await db.run(takeDue, [now, BATCH]);
   if (due.length === 0) return 0;
   const mailboxes = await addresseesOf(ctx, [...new Set(due.map(({ mailboxId }) => mailboxId))]);
-  const told = new Set((await db.run(toldBefore, keysOf(due))).map(({ messageId, mailboxId, kind, occasion }) => `${messageId} ${mailboxId} ${kind} ${occasion}`));
+  const told = new Set(
+    (await db.run(toldBefore, keysOf(due))).map(({ messageId, mailboxId, kind, occasion }) => `${messageId} ${mailboxId} ${kind} ${occasion}`),
+  );
 
   const batch = new Batch(ctx);
   const settled: { row: DueRow; decision: Decision }[] = [];
@@ -67,7 +69,11 @@ async function notifyBatch(ctx: Ctx): Promise<number> {
 }
 
 /** One mail for all that was put off to the same occasion. A later batch finds the notice there and adds to it what it has. */
-async function tellTogether(batch: Batch, mailboxes: ReadonlyMap<string, AddresseeRow>, settled: readonly { row: DueRow; decision: Decision }[]): Promise<void> {
+async function tellTogether(
+  batch: Batch,
+  mailboxes: ReadonlyMap<string, AddresseeRow>,
+  settled: readonly { row: DueRow; decision: Decision }[],
+): Promise<void> {
   const { ctx } = batch;
   const groups = new Map<string, { to: AddresseeRow; occasion: string; rows: DueRow[] }>();
   for (const { row, decision } of settled) {
@@ -109,9 +115,7 @@ class Batch {
     const common = { address: to.address, language: this.#languageOf(to), phrase: await this.#phraseOf(to) };
     const days = Number(noticeOccasion ?? 0);
     const mailId =
-      kind === "notice"
-        ? await queueMail(this.ctx, { kind, ...common, data: sign })
-        : await queueMail(this.ctx, { kind, ...common, data: { ...sign, days } });
+      kind === "notice" ? await queueMail(this.ctx, { kind, ...common, data: sign }) : await queueMail(this.ctx, { kind, ...common, data: { ...sign, days } });
     this.#add({ kind, mailboxId: to.id, copyId, messageId, occasion, mailId, ...sign });
   }
 

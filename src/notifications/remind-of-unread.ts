@@ -18,8 +18,7 @@ const BATCH = 200;
  * each distance says how far that has gone and moves in the same transaction, so that each reminder becomes due once.
  */
 export async function remindOfUnread(ctx: Ctx, stop?: AbortSignal): Promise<void> {
-  for (const days of REMINDER_DAYS)
-    while ((await inTransaction(ctx, (ctx) => remind(ctx, days))) === BATCH) if (stop?.aborted) return;
+  for (const days of REMINDER_DAYS) while ((await inTransaction(ctx, (ctx) => remind(ctx, days))) === BATCH) if (stop?.aborted) return;
 }
 
 async function remind(ctx: Ctx, days: (typeof REMINDER_DAYS)[number]): Promise<number> {

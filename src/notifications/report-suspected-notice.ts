@@ -14,8 +14,7 @@ export async function reportSuspectedNotice(ctx: Ctx, input: SuspectedNoticeText
   withinLimit([...(input.link ?? "")].length, maxReportLength, "link", "Characters of a link");
   withinLimit([...(input.reference ?? "")].length, maxReferenceLength, "reference", "Characters of a reference");
   const [reference, description, link] = [input.reference, input.description, input.link].map((text) => text?.trim() || null);
-  if (!reference && !description && !link)
-    refuse(ProblemCode.INVALID_INPUT, "Say at least one of reference, description and link.", { field: "description" });
+  if (!reference && !description && !link) refuse(ProblemCode.INVALID_INPUT, "Say at least one of reference, description and link.", { field: "description" });
   const now = ctx.clock.now();
   const id = newId(now);
   return inTransaction(ctx, async (ctx) => {

@@ -9,7 +9,9 @@ export interface SuspectedNoticeText {
 }
 
 /** Mail that somebody takes for a forgery of ours. */
-@ObjectType({ description: "Mail that somebody takes for a forgery of ours. Anybody may report: treat every word and link as hostile, and show links as text." })
+@ObjectType({
+  description: "Mail that somebody takes for a forgery of ours. Anybody may report: treat every word and link as hostile, and show links as text.",
+})
 export class SuspectedNotice implements SuspectedNoticeText {
   @Field(() => ID, { description: "The key of the report; it stands as `subjectId` in the ledger." })
   id!: string;
