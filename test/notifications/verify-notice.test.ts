@@ -84,14 +84,11 @@ test("a reference of ours and any other take the same time", async () => {
     times.malformed?.push(await time("not a reference"));
   }
   const figures = Object.fromEntries(Object.entries(times).map(([name, all]) => [name, distribution(all)]));
-  console.log(
-    Object.entries(figures)
-      .map(
-        ([name, { mean, deviation, p50, p95 }]) =>
-          `${name}: mean ${mean.toFixed(2)} ms, deviation ${deviation.toFixed(2)}, p50 ${p50.toFixed(2)}, p95 ${p95.toFixed(2)}`,
-      )
-      .join("\n"),
-  );
+  const lines = Object.entries(figures).map(([name, { mean, deviation, p50, p95 }]) => {
+    const [a, b, c, d] = [mean, deviation, p50, p95].map((ms) => ms.toFixed(2));
+    return `verifyNotice, ${name}: mean ${a} ms, deviation ${b}, p50 ${c}, p95 ${d}\n`;
+  });
+  process.stdout.write(lines.join(""));
   const medians = Object.values(figures).map(({ p50 }) => p50);
   expect(Math.max(...medians) - Math.min(...medians)).toBeLessThan(1);
 });
