@@ -7,7 +7,8 @@ export const VARIABLES = ["sender", "receiver", "n"] as const;
 
 /**
  * What a send writes, as the server writes it: claim the idempotency key; message, recipient and two copies; lock both
- * mailboxes and append two events; keep the result. The server's reads between them are left out. Variables are `:name`.
+ * mailboxes and append two events and what
+ * is to follow from the sending; keep the result. The server's reads between them are left out. Variables are `:name`.
  */
 export function writesOfSend({ mailboxes }: Size, sentAt: Date, key: DataKey, subject: string, text: string): string[] {
   const at = `to_timestamp(${sentAt.getTime() / 1000})`;
@@ -32,8 +33,8 @@ export function writesOfSend({ mailboxes }: Size, sentAt: Date, key: DataKey, su
        insert into messages (id, thread_id, author_id, from_mailbox_id, priority, sent_at, expires_at, body)
        values (${message}, ${thread}, ${clerk}, ${sender}, 1, ${at}, ${expires}, ${bytes({ text, html: null }, "body")})
      ), recipient as (
-       insert into recipients (message_id, n, kind, address, mailbox_id, route, status, updated_at)
-       values (${message}, 1, 'TO', 'employee-1@insurer.example', ${receiver}, 'PORTAL', 'DELIVERED', ${at})
+       insert into recipients (message_id, n, kind, address, mailbox_id, route, status, updated_at, notice_at)
+       values (${message}, 1, 'TO', 'employee-1@insurer.example', ${receiver}, 'PORTAL', 'SENT', ${at}, ${at})
      )
      insert into copies (mailbox_id, id, message_id, thread_id, from_mailbox_id, folder, priority, attachment_count, opened_at, read_at, sent_at, expires_at, header)
      values (${sender}, ${sentCopy}, ${message}, ${thread}, ${sender}, 'SENT', 1, 0, ${at}, ${at}, ${at}, ${expires}, ${header}),
@@ -47,6 +48,9 @@ export function writesOfSend({ mailboxes }: Size, sentAt: Date, key: DataKey, su
      ), moved as (
        update mailboxes m set last_sequence = m.last_sequence + s.events, unread_count = m.unread_count + s.unread
        from stream s join locked l on l.id = s.mailbox_id where m.id = l.id returning m.id, m.last_sequence - s.events as last_sequence
+     ), followed as (
+       insert into outbox (event_id, action, mailbox_id, subject_id, message_id)
+       select id, action, mailbox_id, subject_id, ${message} from happening where action = 'message.sent'
      )
      insert into events (mailbox_id, sequence, id, at, action, actor_id, subject_id, message_id)
      select h.mailbox_id, m.last_sequence + row_number() over (partition by h.mailbox_id order by h.n), h.id, ${at}, h.action, ${clerk}, h.subject_id, ${message}

@@ -35,6 +35,7 @@ export const settings = {
   VAULT_NAMESPACE: setting("", "namespace in Vault Enterprise", optional(namespace)),
   ORGANISATION_NAME: setting("Example Health", "name shown to people", (text) => text),
   ORGANISATION_DOMAINS: setting("insurer.example", "mail domains of the organisation's employees and teams, separated by commas", some(list(domain))),
+  DEFAULT_LANGUAGE: setting("EN", "language of mail to people who have no account yet: `EN` or `ES`", oneOf("EN", "ES")),
   SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
   SESSION_HOURS: setting("12", "a session ends after so long, used or not", integer(1, 8_760)),
   INTROSPECTION: setting(
@@ -148,6 +149,8 @@ export interface Config {
   /** Null in the demo, which makes a key file in its data folder. */
   readonly keyring: KeyringSettings | null;
   readonly organisation: { readonly name: string; readonly domains: readonly string[] };
+  /** Of mail to people who have no account yet. */
+  readonly defaultLanguage: "EN" | "ES";
   readonly session: { readonly idleMinutes: number; readonly hours: number };
   readonly introspection: "everyone" | "signed-in" | "nobody";
   readonly parts: readonly ("api" | "worker")[];
@@ -245,6 +248,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     secretKey: read("SECRET_KEY", settings.SECRET_KEY, null),
     keyring: keyring?.kind === "vault" ? { ...keyring, ...vault } : keyring,
     organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains },
+    defaultLanguage: read("DEFAULT_LANGUAGE", settings.DEFAULT_LANGUAGE, "EN"),
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
     parts,

@@ -31,6 +31,7 @@ const migrations = [
   migration("0008-sandbox", 1_764_460_800_000),
   migration("0009-mail", 1_764_547_200_000),
   migration("0010-notices", 1_764_633_600_000),
+  migration("0011-notifications", 1_764_720_000_000),
   migration("0012-sending", 1_764_806_400_000),
 ];
 

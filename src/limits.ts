@@ -52,6 +52,12 @@ export interface Limits {
   readonly maxExports: number;
   /** Minutes an export can be downloaded once it is ready. */
   readonly exportMinutes: number;
+  /** Notices that one mailbox gets by ordinary mail in an hour of the clock; what is beyond is told of together in the next. */
+  readonly maxNoticesPerHour: number;
+  /** Characters of a description, and of a link, in a report of a suspected notice. */
+  readonly maxReportLength: number;
+  /** Characters of a reference in such a report. */
+  readonly maxReferenceLength: number;
   /** Hours an idempotency key is remembered. */
   readonly idempotencyHours: number;
 }
@@ -84,6 +90,9 @@ export const defaultLimits: Limits = Object.freeze({
   maxExportBytes: 10 * 1024 * 1024 * 1024,
   maxExports: 3,
   exportMinutes: 60,
+  maxNoticesPerHour: 20,
+  maxReportLength: 2000,
+  maxReferenceLength: 100,
   idempotencyHours: 24,
 });
 

@@ -15,6 +15,7 @@ import { MessageResolver, RecipientResolver } from "./messages/message-resolver.
 import { SortResolver } from "./messages/sort-resolver.ts";
 import { WriteResolver } from "./messages/write-resolver.ts";
 import { ExportResolver } from "./exports/export-resolver.ts";
+import { NoticedMessageResolver, NotificationResolver, NotifiedAccountResolver } from "./notifications/notification-resolver.ts";
 import { NodeResolver } from "./node-resolver.ts";
 import { HeldMessageResolver, HoldResolver } from "./retention/hold-resolver.ts";
 import { TombstoneResolver } from "./retention/tombstone-resolver.ts";
@@ -57,6 +58,9 @@ export function createSchema(): GraphQLSchema {
       HoldResolver,
       HeldMessageResolver,
       TombstoneResolver,
+      NotificationResolver,
+      NoticedMessageResolver,
+      NotifiedAccountResolver,
       ExportResolver,
       AuditResolver,
       ClockResolver,

@@ -12,6 +12,9 @@ import type { JobName } from "./ledger/reactions.ts";
 import { sealLedger } from "./ledger/seal-ledger.ts";
 import { mailOutcomes } from "./mail-outcomes.ts";
 import { sendMails } from "./mailer/send-mails.ts";
+import { forgetNotices } from "./notifications/forget-notices.ts";
+import { notifyRecipients } from "./notifications/notify-recipients.ts";
+import { remindOfUnread } from "./notifications/remind-of-unread.ts";
 import { expireMessages } from "./retention/expire-messages.ts";
 import { keepHolds } from "./retention/keep-holds.ts";
 import { sweep } from "./retention/sweep.ts";
@@ -25,6 +28,9 @@ type ScheduledJob =
   | "expire-messages"
   | "scan-attachments"
   | "warn-of-expiry"
+  | "remind-of-unread"
+  | "notify-recipients"
+  | "forget-notices"
   | "sweep"
   | "seal-ledger"
   | "publish-seals"
@@ -40,6 +46,9 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   "keep-holds": keepHolds,
   "expire-messages": (ctx, stop) => expireMessages(ctx, stop),
   "warn-of-expiry": warnOfExpiry,
+  "remind-of-unread": remindOfUnread,
+  "notify-recipients": notifyRecipients,
+  "forget-notices": forgetNotices,
   sweep,
   "seal-ledger": (ctx, stop) => sealLedger(ctx, stop),
   "publish-seals": publishSeals,
@@ -56,6 +65,9 @@ const schedule: Scheduled[] = [
   scheduled("keep-holds", "* * * * *"),
   scheduled("expire-messages", "* * * * *"),
   scheduled("warn-of-expiry", "* * * * *"),
+  scheduled("remind-of-unread", "* * * * *"),
+  scheduled("notify-recipients", "* * * * *"),
+  scheduled("forget-notices", "*/10 * * * *"),
   scheduled("scan-attachments", "* * * * *"),
   scheduled("sweep", "*/5 * * * *"),
   scheduled("seal-ledger", "* * * * *"),

@@ -4,6 +4,8 @@ import type { Ctx } from "../context.ts";
 export const attemptRules = {
   "sign-in/account": { free: 10 },
   "sign-in/source": { free: 50 },
+  "verify-notice/source": { free: 30 },
+  "report-notice/source": { free: 10 },
 } as const;
 
 /** One of the things that are counted. */

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { In } from "typeorm";
+import { In, IsNull, Not } from "typeorm";
 import { Account, rolesOf } from "../accounts/account.ts";
 import { createAccount } from "../accounts/create-account.ts";
 import { hashPassword, verifyPassword } from "../accounts/password.ts";
@@ -13,6 +13,7 @@ import type { Copy } from "../messages/copy.ts";
 import { copyOfMessage } from "../messages/copy-queries.ts";
 import { Priority } from "../messages/message.ts";
 import { markOpened } from "../messages/open-message.ts";
+import { DeliveryStatus, Recipient } from "../messages/recipient.ts";
 import { replyToMessage } from "../messages/reply-to-message.ts";
 import { saveDraft } from "../messages/save-draft.ts";
 import { sendMessage } from "../messages/send-message.ts";
@@ -60,6 +61,10 @@ export async function seedDemo(services: Services, password: string): Promise<vo
       };
       await saveDraft(asPerson(ctx, person, HOUR), draft);
     }
+    // The world of the stories was told of them in its own time.
+    const told = { noticeAt: null, status: DeliveryStatus.NOTIFIED };
+    await ctx.db.manager.update(Recipient, { status: DeliveryStatus.SENT }, told);
+    await ctx.db.manager.update(Recipient, { noticeAt: Not(IsNull()) }, { noticeAt: null });
   });
 }
 

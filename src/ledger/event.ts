@@ -22,6 +22,12 @@ export const actions = {
   "message.held": "A hold keeps a message, or keeps it longer; `code` says why.",
   "message.released": "No hold keeps a message any more.",
   "message.exported": "A message was handed over in an export.",
+  "notice.queued": "Somebody is told by ordinary mail of what waits in this mailbox; `code` says why.",
+  "notice.reported": "Somebody reported mail that they take for a forgery of ours.",
+  "notice.reports-viewed": "An administrator looked at reports of suspected notices.",
+  "notice.preferences-updated": "Somebody chose how they want to be told of messages.",
+  "delivery.notified": "A recipient was told by ordinary mail of a message that was sent from this mailbox.",
+  "delivery.failed": "A recipient of a message that was sent from this mailbox cannot be told of it by ordinary mail.",
   "delivery.opened": "A recipient opened a message that was sent from this mailbox.",
   "draft.saved": "A draft was saved.",
   "draft.discarded": "A draft was discarded.",
@@ -79,7 +85,7 @@ export class Event {
   @Column("uuid", { name: "actor_id", nullable: true })
   actorId!: string | null;
 
-  /** What it was done to: a copy, a draft, an attachment, a hold, an export, a session. */
+  /** What it was done to: a copy, a draft, an attachment, a hold, an export, a session, a notice. */
   @Column("uuid", { name: "subject_id", nullable: true })
   subjectId!: string | null;
 
@@ -87,7 +93,7 @@ export class Event {
   @Column("uuid", { name: "message_id", nullable: true })
   messageId!: string | null;
 
-  /** Why a request was refused, a hold was placed or a copy went; which key was destroyed; how many days before its expiry a warning came; where the clock was moved to; which malware was found. */
+  /** Why a request was refused, a hold was placed or a copy went; which key was destroyed; how many days before its expiry a warning came; where the clock was moved to; which malware was found; of what a notice tells. */
   @Column("text", { nullable: true })
   code!: string | null;
 

@@ -1,10 +1,12 @@
 import type { Action } from "./event.ts";
 
 /** Jobs that an event can set off, by the names under which `worker.ts` wires them. */
-export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports" | "send-mails";
+export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports" | "notify-recipients" | "send-mails";
 
 /** What follows from which event, all on one page. The relay turns these into jobs after the commit. */
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {
+  "message.sent": ["notify-recipients"],
+  "notice.queued": ["send-mails"],
   "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],
@@ -17,3 +19,6 @@ export const reactions: Partial<Record<Action, readonly JobName[]>> = {
 
 /** The actions that leave an outbox row. */
 export const reactiveActions: readonly string[] = Object.keys(reactions);
+
+/** Jobs that do all there is to do: while one of them waits for its turn, another is not queued beside it. */
+export const coalescedJobs: ReadonlySet<JobName> = new Set(["notify-recipients", "send-mails"]);

@@ -1,17 +1,17 @@
 import type { Logger } from "pino";
 import type { DataSource } from "typeorm";
-import { statement, withTransaction } from "../db/database.ts";
-import type { Action } from "./event.ts";
-import { reactions } from "./reactions.ts";
+import { Db, poolOf, statement } from "../db/database.ts";
+import { coalescedJobs, reactions } from "./reactions.ts";
 
 const COALESCE_MS = 5;
 const POLL_MS = 5000;
 const BATCH = 1000;
 
 /**
- * Moves outbox rows into the jobs that `reactions.ts` names: one bulk `add_jobs` and the deletion in one transaction,
- * so that each follow-up is queued exactly once. Kept out of the writer's own transaction because queueing a job
- * notifies, and that divides the sends a second by three. Polls for what a crash left behind.
+ * Moves outbox rows into the jobs that `reactions.ts` names: one bulk `add_jobs` and the deletion in one transaction, so that
+ * each follow-up is queued exactly once; those that do all there is to do, once for all who wait for it. Kept out of the
+ * writer's own transaction because queueing a job notifies, and that divides the sends a second by three. Polls for what a
+ * crash left behind.
  */
 export class Relay {
   #timer: NodeJS.Timeout | null = null;
@@ -72,24 +72,35 @@ export class Relay {
   }
 
   async #move(): Promise<number> {
-    return withTransaction(this.dataSource, async (db) => {
-      const rows = await db.run(takeOutbox, [BATCH]);
-      const jobs = rows.flatMap(({ action, ...payload }) => (reactions[action] ?? []).map((identifier) => ({ identifier, payload })));
-      if (jobs.length > 0) await db.run(addJobs, [JSON.stringify(jobs)]);
-      return rows.length;
-    });
+    const db = new Db(this.dataSource.manager, poolOf(this.dataSource));
+    return (await db.one(moveOutbox, [BATCH])).moved;
   }
 }
 
-const takeOutbox = statement<{ action: Action; eventId: string; mailboxId: string; subjectId: string | null; messageId: string | null }>(
-  "relay-take",
-  `delete from outbox where event_id in (select event_id from outbox order by event_id limit $1 for update skip locked)
-   returning action, event_id as "eventId", mailbox_id as "mailboxId", subject_id as "subjectId", message_id as "messageId"`,
-);
+/** Every pair of an action and a job that follows from it, as rows of SQL. */
+const followUps = Object.entries(reactions)
+  .flatMap(([action, jobs]) => jobs.map((job) => `('${action}', '${job}', ${coalescedJobs.has(job)})`))
+  .join(", ");
 
-const addJobs = statement(
-  "relay-add-jobs",
-  `select id from graphile_worker.add_jobs(array(
-     select row(job ->> 'identifier', job -> 'payload', null, null, null, null, null, null)::graphile_worker.job_spec
-     from json_array_elements($1::json) as job))`,
+// One statement, and so one transaction and one journey. A key keeps a job that waits from being queued once more; one that
+// runs already gets a successor. Keys are taken in one order by everybody.
+const moveOutbox = statement<{ moved: number }>(
+  "relay-move",
+  `with taken as (
+     delete from outbox where event_id in (select event_id from outbox order by event_id limit $1 for update skip locked)
+     returning action, event_id, mailbox_id, subject_id, message_id
+   ), follow_up as (
+     select f.job, f.coalesced, t.* from taken t join (values ${followUps}) as f (action, job, coalesced) on f.action = t.action
+   ), due as (
+     select job, json_build_object('eventId', event_id, 'mailboxId', mailbox_id, 'subjectId', subject_id, 'messageId', message_id)::text as payload,
+            null as key
+     from follow_up where not coalesced
+     union all
+     select distinct job, '{}', 'follow-up ' || job from follow_up where coalesced
+   )
+   select (select count(*)::int from taken) as moved,
+          case when exists (select from due) then (
+            select count(*)::int from graphile_worker.add_jobs(array(
+              select row(job, payload::json, null, null, null, key, null, null)::graphile_worker.job_spec from due order by key, job))
+          ) end as queued`,
 );

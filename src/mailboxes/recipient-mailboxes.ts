@@ -7,6 +7,7 @@ import { MailboxKind } from "./mailbox.ts";
 export interface RecipientMailbox {
   readonly id: string;
   readonly address: string;
+  readonly kind: MailboxKind;
 }
 
 /** The mailbox behind each address, in order. An address that has none yet gets one that waits for its owner. */
@@ -27,9 +28,9 @@ export async function mailboxesFor(ctx: Ctx, addresses: readonly string[]): Prom
   });
 }
 
-const mailboxesByAddress = statement<{ id: string; address: string }>(
+const mailboxesByAddress = statement<RecipientMailbox>(
   "mailboxes-by-address",
-  `select id, address from mailboxes where address = any ($1::text[])`,
+  `select id, address, kind from mailboxes where address = any ($1::text[])`,
 );
 
 const addWaitingMailboxes = statement(

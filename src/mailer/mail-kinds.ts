@@ -1,8 +1,16 @@
 import type { MailTexts } from "./mail-text.ts";
+import { digest, type DigestData } from "./texts/digest.ts";
+import { expiryNotice, type ExpiryNoticeData } from "./texts/expiry-notice.ts";
+import { notice, type NoticeData } from "./texts/notice.ts";
+import { reminder, type ReminderData } from "./texts/reminder.ts";
 import { validationCode, type ValidationCodeData } from "./texts/validation-code.ts";
 
 /** What each kind of mail is told beside its fixed text. It is sealed in the queue. */
 export interface MailData {
+  digest: DigestData;
+  "expiry-notice": ExpiryNoticeData;
+  notice: NoticeData;
+  reminder: ReminderData;
   "validation-code": ValidationCodeData;
 }
 
@@ -11,5 +19,9 @@ export type MailKind = keyof MailData;
 
 /** Every mail that we send, in every language. */
 export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]> } = {
+  digest,
+  "expiry-notice": expiryNotice,
+  notice,
+  reminder,
   "validation-code": validationCode,
 };

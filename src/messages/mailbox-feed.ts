@@ -29,6 +29,8 @@ const shownAs: Partial<Record<Action, "received" | "changed" | "expiring" | "rem
   "message.flagged": "changed",
   "message.unflagged": "changed",
   "message.moved": "changed",
+  "delivery.notified": "changed",
+  "delivery.failed": "changed",
   "delivery.opened": "changed",
   "message.held": "changed",
   "message.released": "changed",

@@ -4,7 +4,7 @@ import { bindAttachments, shareAttachments } from "../attachments/bind-attachmen
 import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { type Happening, record } from "../ledger/record.ts";
-import type { Mailbox } from "../mailboxes/mailbox.ts";
+import { type Mailbox, MailboxKind } from "../mailboxes/mailbox.ts";
 import { mailboxesFor } from "../mailboxes/recipient-mailboxes.ts";
 import { withinLimit } from "../problem.ts";
 import { listWords } from "../words/word-list.ts";
@@ -84,7 +84,7 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
     mailboxes.map(({ address }) => address),
     mailboxes.map(({ id }) => id),
     DeliveryRoute.PORTAL,
-    DeliveryStatus.DELIVERED,
+    mailboxes.map(({ kind }) => (kind === MailboxKind.PERSON ? DeliveryStatus.SENT : DeliveryStatus.DELIVERED)),
     copies.map(({ mailboxId }) => mailboxId),
     copies.map(({ id }) => id),
     copies.map(({ folder }) => folder),
@@ -101,16 +101,17 @@ export async function postMessage(ctx: ViewerCtx, outgoing: Outgoing, alongside:
   return findOwnCopy(ctx, { mailboxId: own.mailboxId, uuid: own.id });
 }
 
-// The sender's own copy counts as opened and read: nobody else has it to open.
+// The sender's own copy counts as opened and read: nobody else has it to open. A person is told at once by ordinary mail;
+// a team has employees who watch its mailbox.
 const insertMessage = statement(
   "message-insert",
   `with message as (
      insert into messages (id, thread_id, author_id, from_mailbox_id, priority, in_reply_to, forwarded_from, sent_at, expires_at, body)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
    ), recipient as (
-     insert into recipients (message_id, n, kind, address, mailbox_id, route, status, updated_at)
-     select $1, r.n, r.kind, r.address, r.mailbox_id, $14, $15, $8
-     from unnest($11::text[], $12::text[], $13::uuid[]) with ordinality as r (kind, address, mailbox_id, n)
+     insert into recipients (message_id, n, kind, address, mailbox_id, route, status, updated_at, notice_at)
+     select $1, r.n, r.kind, r.address, r.mailbox_id, $14, r.status, $8, case r.status when '${DeliveryStatus.SENT}' then $8::timestamptz end
+     from unnest($11::text[], $12::text[], $13::uuid[], $15::text[]) with ordinality as r (kind, address, mailbox_id, status, n)
    ), words as (
      insert into search_words (message_id, sealed) values ($1, $21)
    )

@@ -51,6 +51,9 @@ registerEnumType(DeliveryStatus, {
   },
 });
 
+/** What a recipient may be due beside the first notice of a message. */
+export type DueNoticeKind = "reminder" | "expiry-notice" | "digest";
+
 /** What became of one recipient's copy, and how it travelled. */
 @ObjectType({ description: "What became of one recipient's copy, and how it travelled." })
 export class Delivery {
@@ -96,6 +99,18 @@ export class Recipient {
 
   @Column("timestamptz", { name: "updated_at" })
   updatedAt!: Date;
+
+  /** When this recipient is next to be told by ordinary mail; null while nothing is due. */
+  @Column("timestamptz", { name: "notice_at", nullable: true })
+  noticeAt!: Date | null;
+
+  /** What they are then told; null for the first notice. */
+  @Column("text", { name: "notice_kind", nullable: true })
+  noticeKind!: DueNoticeKind | null;
+
+  /** Which of its kind. */
+  @Column("text", { name: "notice_occasion", nullable: true })
+  noticeOccasion!: string | null;
 
   /** Whether it was loaded for the message's sender, who alone may know the delivery. */
   ownMessage = false;

@@ -1,11 +1,12 @@
 import type { Ctx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { type Happening, record } from "../ledger/record.ts";
+import { makeNoticesDue } from "../messages/due-notices.ts";
 import { expiryOf, type Message } from "../messages/message.ts";
 import type { DataKey } from "../vault/seal.ts";
 import type { HoldReason } from "./hold.ts";
 import { reseal } from "./reseal.ts";
-import { nearestWarning } from "./warn-of-expiry.ts";
+import { nearestWarning, WARNING_DAYS } from "./warn-of-expiry.ts";
 
 /** How many messages one transaction brings into line: their bodies are in memory together. */
 const BATCH = 50;
@@ -67,6 +68,10 @@ async function tell(ctx: Ctx, settled: readonly Settled[], now: Date): Promise<v
   const values = [settled.map(({ id }) => id), settled.map(({ heldUntil }) => heldUntil), settled.map(({ expiresAt }) => expiresAt)];
   const copies = await ctx.db.run(settleCopies, values);
   const byId = new Map(settled.map((message) => [message.id, message]));
+  for (const days of WARNING_DAYS) {
+    const released = settled.filter(({ heldBy, expiresAt }) => heldBy === null && nearestWarning(expiresAt, now) === days);
+    await makeNoticesDue(ctx, { kind: "expiry-notice", occasion: String(days), messageIds: released.map(({ id }) => id) });
+  }
   const happenings = copies.flatMap(({ mailboxId, id, messageId }): Happening[] => {
     const { heldBy = null, reason = null, expiresAt = now } = byId.get(messageId) ?? {};
     const about = { mailboxId, subjectId: id, messageId };

@@ -2,6 +2,7 @@ import { after, DAY } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
+import { makeNoticesDue } from "../messages/due-notices.ts";
 
 /** So many days before its expiry every mailbox that has a copy of a message is warned, nearest first. */
 export const WARNING_DAYS = [1, 7, 30] as const;
@@ -16,7 +17,8 @@ export function nearestWarning(expiresAt: Date, now: Date): number | null {
 }
 
 /**
- * Warns of every message that has come within a distance of its expiry, one event in each mailbox that has a copy. A row
+ * Warns of every message that has come within a distance of its expiry, one event in each mailbox that has a copy, and
+ * makes it due to tell those who have left it unread by ordinary mail. A row
  * for each distance says how far that has gone and moves in the same transaction: each warning is given exactly once,
  * however many nodes run this and wherever they are killed. After an outage only the nearest distance is told of, and
  * nothing of what has expired.
@@ -36,8 +38,10 @@ async function warn(ctx: Ctx, days: number): Promise<number> {
   const due = await ctx.db.run(dueMessages, [from.through, from.id, through, BATCH]);
   const last = due.length === BATCH ? due.at(-1) : undefined;
   await ctx.db.run(setProgress, [days, last?.expiresAt ?? through, last?.id ?? LAST_ID]);
-  const copies = await ctx.db.run(copiesOfDue, [due.map(({ id }) => id)]);
   const code = String(days);
+  const messageIds = due.map(({ id }) => id);
+  await makeNoticesDue(ctx, { kind: "expiry-notice", occasion: code, messageIds });
+  const copies = await ctx.db.run(copiesOfDue, [messageIds]);
   await record(ctx, ...copies.map(({ id, ...copy }) => ({ action: "message.expiring" as const, subjectId: id, code, ...copy })));
   return due.length;
 }

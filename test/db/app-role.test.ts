@@ -8,6 +8,7 @@ import { record } from "../../src/ledger/record.ts";
 import { sealLedger } from "../../src/ledger/seal-ledger.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { createDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { sql } from "../support/sql.ts";
 
 const APPEND_ONLY = ["events", "seals", "sealed_ranges", "published_seals"];
@@ -112,6 +113,9 @@ describe("on a database of somebody who is no superuser", () => {
       await expect(pool.query("delete from events")).rejects.toMatchObject(DENIED);
     } finally {
       await started.close();
+      // The worker's library ends its connections without waiting for it, and the database is dropped under them.
+      const sessions = () => sql(app, "select from pg_stat_activity where usename = $1", [server]);
+      await eventually(async () => expect(await sessions()).toHaveLength(0));
     }
   });
 });

@@ -135,7 +135,7 @@ describe("the relay", () => {
       await db.manager.query("lock table graphile_worker._private_jobs in access exclusive mode");
       await sql(app, "insert into outbox (event_id, action, mailbox_id) values ($1, 'attachment.released', $2)", [id, ORGANISATION_STREAM]);
       const broken = expect(app.services.relay.drain()).rejects.toThrow("terminat");
-      const waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%add_jobs%'";
+      const waiting = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%delete from outbox%'";
       await eventually(async () => expect(await sql(app, `select pg_terminate_backend(pid) from (${waiting}) as relay`)).toHaveLength(1));
       await broken;
     });

@@ -75,15 +75,19 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Mutation.advanceClock": () => ({ input: { days: 1 } }),
   "Query.auditEvents": ({ Account, Mailbox }) => ({ filter: { actorId: Account, mailboxId: Mailbox } }),
   "Query.auditSeals": () => ({}),
+  "Query.verifyNotice": () => ({ reference: "K7F2M-9QX4D" }),
+  "Query.suspectedNotices": () => ({}),
+  "Mutation.updateNotificationPreferences": () => ({ input: { reminders: true } }),
+  "Mutation.reportSuspectedNotice": () => ({ input: { description: "It looks odd." } }),
   "Subscription.mailboxChanged": ({ Mailbox }) => ({ mailboxId: Mailbox, after: encodeCursor("feed", 0) }),
   "Subscription.messageReceived": ({ Mailbox }) => ({ mailboxId: Mailbox }),
   "Subscription.exportChanged": ({ Export }) => ({ id: Export }),
 };
 
 /** What somebody who is not signed in may run. All else is 401 before anybody looks at it. */
-const openToAnonymous = ["Query.viewer", "Mutation.signIn"];
+const openToAnonymous = ["Query.viewer", "Query.verifyNotice", "Mutation.signIn", "Mutation.reportSuspectedNotice"];
 /** What only administrators may run, whom it answers in tests of its own. */
-const forAdministrators = ["Query.auditEvents", "Query.auditSeals", "Mutation.advanceClock"];
+const forAdministrators = ["Query.auditEvents", "Query.auditSeals", "Query.suspectedNotices", "Mutation.advanceClock"];
 
 const schema = createSchema();
 const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter(isObjectType);
@@ -132,10 +136,11 @@ describe("somebody who is not signed in", () => {
     },
   );
 
-  test("may ask who they are, and sign in", async () => {
+  test("may ask who they are, sign in, and verify a notice", async () => {
     expect(await nobody().send("{ viewer { account { id } } }")).toMatchObject({ status: 200, data: { viewer: null } });
     const signIn = "mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }";
     expect(await nobody().send(signIn, { input: { userId: "olga", password: PASSWORD } })).toMatchObject({ data: { signIn: { __typename: "SignInPayload" } } });
+    expect(await nobody().send('{ verifyNotice(reference: "x") { sentByUs } }')).toMatchObject({ data: { verifyNotice: { sentByUs: false } } });
   });
 
   test.each([

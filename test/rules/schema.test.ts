@@ -127,10 +127,13 @@ describe("the entities", () => {
       "idempotency_keys",
       "mails",
       "migrations",
+      "noticed_messages",
       "notices",
+      "notification_preferences",
       "outbox",
       "published_seals",
       "released_blobs",
+      "reminders",
       "sandbox_clock",
       "scans",
       "sealed_ranges",
@@ -139,6 +142,7 @@ describe("the entities", () => {
       "search_days",
       "search_gathered_days",
       "search_words",
+      "suspected_notices",
     ]);
   });
 });

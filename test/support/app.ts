@@ -96,6 +96,7 @@ function testConfig(overrides: Partial<Config>): Config {
     secretKey: Buffer.alloc(32, 7),
     keyring: null,
     organisation: { name: "Example Health", domains: ["insurer.example"] },
+    defaultLanguage: "EN",
     session: { idleMinutes: 60, hours: 12 },
     introspection: "signed-in",
     parts: ["api"],
