@@ -5,6 +5,8 @@ export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds
 
 /** What follows from which event, all on one page. The relay turns these into jobs after the commit. */
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {
+  "device.added": ["send-mails"],
+  "sign-in-code.requested": ["send-mails"],
   "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],
