@@ -32,17 +32,17 @@ export async function attemptsOn(ctx: Ctx, userId: string, rules: OwnerRules): P
  */
 export async function proveOwner(ctx: Ctx, userId: string, prove: () => Promise<Account | null>): Promise<Account | null> {
   const attempts = await attemptsOn(ctx, userId, signInRules);
-  await countAttempts(ctx, ...attempts);
+  const counted = await countAttempts(ctx, ...attempts);
   let account: Account | null;
   try {
     account = await prove();
   } catch (error) {
-    await uncountAttempts(ctx, ...attempts).catch(() => undefined); // Nobody learned anything from it
+    await uncountAttempts(ctx, ...counted).catch(() => undefined); // Nobody learned anything from it
     throw error;
   }
   if (account === null) return null;
   const isSource = ({ rule }: Attempt): boolean => rule === signInRules.source;
-  await uncountAttempts(ctx, ...attempts.filter(isSource));
+  await uncountAttempts(ctx, ...counted.filter(isSource));
   await forgiveAttempts(ctx, ...attempts.filter((attempt) => !isSource(attempt)));
   return account;
 }

@@ -45,33 +45,43 @@ export interface Attempt {
   readonly key: string;
 }
 
+/** An attempt that was counted, and whether the next one has to wait for it. */
+export interface Counted extends Attempt {
+  readonly beganWait: boolean;
+}
+
 const BURST_SECONDS = 15 * 60;
 
 /**
  * Counts attempts, all nodes together; refuses with THROTTLED and `retryAfter` while one of the keys has to wait, and then
  * counts none of them. What it counts stays counted whatever becomes of the caller's transaction; call it before you open one,
- * since it takes a connection of its own. Attempts at once are counted one by one: asking in parallel gains nothing.
+ * since it takes a connection of its own. Attempts at once are counted one by one: asking in parallel gains nothing. Returns
+ * what `uncountAttempts` takes.
  */
-export async function countAttempts(ctx: Ctx, ...attempts: Attempt[]): Promise<void> {
+export async function countAttempts(ctx: Ctx, ...attempts: Attempt[]): Promise<Counted[]> {
   const { waits } = limitersOf(ctx);
   const closed = await Promise.all(attempts.map((attempt) => waits.get(waitKeyOf(ctx, attempt))));
   const longest = Math.max(0, ...closed.map((wait) => wait?.msBeforeNext ?? 0));
   const waiting = attempts.find((_attempt, n) => closed[n] !== null);
   if (waiting !== undefined) return makeWait(ctx, waiting, longest);
-  const counted: Attempt[] = [];
+  const counted: Counted[] = [];
   for (const attempt of attempts) {
-    counted.push(attempt);
-    const wait = await countOne(ctx, attempt);
-    if (wait === 0) continue;
+    const { beganWait, mustWait } = await countOne(ctx, attempt);
+    counted.push({ ...attempt, beganWait });
+    if (mustWait === 0) continue;
     await uncountAttempts(ctx, ...counted);
-    return makeWait(ctx, attempt, wait);
+    return makeWait(ctx, attempt, mustWait);
   }
+  return counted;
 }
 
-/** Takes back attempts that were counted and turned out to be none. A wait that one of them began goes on. */
-export async function uncountAttempts(ctx: Ctx, ...attempts: Attempt[]): Promise<void> {
-  const { counts } = limitersOf(ctx);
-  await Promise.all(attempts.map((attempt) => counts.reward(keyOf(ctx, attempt), 1, { customDuration: forgetSecondsOf(attempt) })));
+/** Takes back attempts that were counted and turned out to be none, and the waits that they began: all is as before them. */
+export async function uncountAttempts(ctx: Ctx, ...counted: Counted[]): Promise<void> {
+  const { counts, waits } = limitersOf(ctx);
+  for (const attempt of counted) {
+    await counts.reward(keyOf(ctx, attempt), 1, { customDuration: forgetSecondsOf(attempt) });
+    if (attempt.beganWait) await waits.delete(waitKeyOf(ctx, attempt));
+  }
 }
 
 /** Forgets all that was counted for these keys, and their waits: whoever succeeded begins afresh. */
@@ -98,14 +108,15 @@ export function networkOf(address: string): string {
   return `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** Counts one attempt and returns for how many milliseconds it has to wait; 0 lets it go ahead. */
-async function countOne(ctx: Ctx, attempt: Attempt): Promise<number> {
+/** Counts one attempt; it may go ahead if `mustWait` is 0 milliseconds. */
+async function countOne(ctx: Ctx, attempt: Attempt): Promise<{ beganWait: boolean; mustWait: number }> {
   const { counts, waits } = limitersOf(ctx);
   const { free, firstDelaySeconds = 2, longestDelaySeconds = 900 } = ruleOf(attempt);
   const { consumedPoints } = await counts.penalty(keyOf(ctx, attempt), 1, { customDuration: forgetSecondsOf(attempt) });
-  if (consumedPoints < free) return 0;
+  if (consumedPoints < free) return { beganWait: false, mustWait: 0 };
   const delay = Math.min(firstDelaySeconds * 2 ** Math.min(consumedPoints - free, 30), longestDelaySeconds);
-  return onceIn(waits, waitKeyOf(ctx, attempt), delay);
+  const mustWait = await onceIn(waits, waitKeyOf(ctx, attempt), delay);
+  return { beganWait: mustWait === 0, mustWait };
 }
 
 /** Says that it happens now, unless it did within so many seconds: then for how many milliseconds it must not. */
