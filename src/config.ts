@@ -301,7 +301,8 @@ function network(text: string): string {
   const { address = "", bits } = /^(?<address>[^/]+)(?:\/(?<bits>\d{1,3}))?$/.exec(text)?.groups ?? {};
   const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
   // All the internet is nobody's proxy: whoever asks could then say to be anybody.
-  if (longest < 0 || Number(bits ?? longest) > longest || Number(bits ?? longest) === 0) throw new Error(`must hold addresses or networks such as 10.0.0.0/8, not "${text}"`);
+  if (longest < 0 || Number(bits ?? longest) > longest || Number(bits ?? longest) === 0)
+    throw new Error(`must hold addresses or networks such as 10.0.0.0/8, not "${text}"`);
   return text;
 }
 

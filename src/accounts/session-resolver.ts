@@ -140,10 +140,7 @@ export class SessionResolver {
   @Mutation(() => RequestSignInCodeResult, {
     description: `Sends a one-time code for \`signInWithCode\` to the account's address; it holds for ${CODE_MINUTES} minutes, and a new one voids it. The answer is the same, in the same time, whether anybody has the user ID. SIGN_IN_METHOD_OFF unless the organisation allows it; employees, administrators and whoever has a second factor are sent none. THROTTLED after three for one user ID.`,
   })
-  async requestSignInCode(
-    @Context() ctx: Ctx,
-    @Arg("input", () => RequestSignInCodeInput, { description: "For whom." }) input: RequestSignInCodeInput,
-  ) {
+  async requestSignInCode(@Context() ctx: Ctx, @Arg("input", () => RequestSignInCodeInput, { description: "For whom." }) input: RequestSignInCodeInput) {
     return orProblem(ctx, async () => Object.assign(new RequestSignInCodePayload(), { expiresAt: await requestSignInCode(ctx, input) }));
   }
 

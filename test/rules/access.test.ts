@@ -97,7 +97,18 @@ const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscr
 const rootFields = roots.flatMap((root) =>
   Object.values(root.getFields()).map((field) => ({ name: `${root.name}.${field.name}`, operation: root.name.toLowerCase(), field })),
 );
-const nodeKinds = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold", "Device"] as const satisfies readonly NodeKind[];
+const nodeKinds = [
+  "Account",
+  "Session",
+  "Mailbox",
+  "Message",
+  "Thread",
+  "Draft",
+  "Attachment",
+  "Export",
+  "Hold",
+  "Device",
+] as const satisfies readonly NodeKind[];
 const overHttp = rootFields.filter(({ operation }) => operation !== "subscription");
 const subscriptions = rootFields.filter(({ operation }) => operation === "subscription");
 
@@ -119,7 +130,18 @@ afterAll(() => app.close());
 
 test("each root field of the schema has a call here, with all the ids that it takes, and each kind of node a case", () => {
   expect(Object.keys(callsOf).toSorted()).toEqual(rootFields.map(({ name }) => name).toSorted());
-  const own: Belongings = { Account: "my", Session: "my", Mailbox: "my", Message: "my", Thread: "my", Draft: "my", Attachment: "my", Export: "my", Hold: "my", Device: "my" };
+  const own: Belongings = {
+    Account: "my",
+    Session: "my",
+    Mailbox: "my",
+    Message: "my",
+    Thread: "my",
+    Draft: "my",
+    Attachment: "my",
+    Export: "my",
+    Hold: "my",
+    Device: "my",
+  };
   const taken = rootFields.flatMap(({ name, field }) => idsOf(field).map((place) => ({ name, place, id: at(callOf(name, own, olga, place), place) })));
   expect(taken).toEqual(taken.map(({ name, place }) => ({ name, place, id: "my" })));
   const node = schema.getType("Node");

@@ -22,8 +22,7 @@ export interface SignInOptions {
   readonly userAgent?: string;
 }
 
-const SIGN_IN =
-  "mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInPayload { token deviceToken } ... on Problem { code retryAfter } } }";
+const SIGN_IN = "mutation ($input: SignInInput!) { signIn(input: $input) { ... on SignInPayload { token deviceToken } ... on Problem { code retryAfter } } }";
 
 /** Signs in over HTTP, with the right password unless another is given. */
 export async function trySignIn(app: TestApp, userId: string, options: SignInOptions = {}): Promise<SignInAnswer> {
