@@ -4,6 +4,7 @@ import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { record } from "../ledger/record.ts";
+import { Language } from "../mailer/language.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { Account, normaliseUserId } from "./account.ts";
@@ -34,10 +35,13 @@ export async function requestSignInCode(outerCtx: Ctx, { userId, deviceToken }: 
   const code = randomInt(10 ** CODE_DIGITS)
     .toString()
     .padStart(CODE_DIGITS, "0");
-  // Whoever has no account leaves the same row and the same event; all that differs is the row of the mail.
+  // Whoever has no account leaves the same row and the same event after the same work: only their mail is taken back.
   await inTransaction(ctx, async (ctx) => {
     await ctx.db.run(keepCode, [userKeyOf(ctx, userId), id, account?.uuid ?? null, codeHashOf(ctx, id, code), expiresAt]);
-    if (account) await queueMail(ctx, { kind: "sign-in-code", address: account.address, language: account.language, data: { code, minutes: CODE_MINUTES } });
+    await ctx.db.run(markMail);
+    const { address, language } = account ?? nobody;
+    await queueMail(ctx, { kind: "sign-in-code", address, language, data: { code, minutes: CODE_MINUTES } });
+    await ctx.db.run(account ? keepMail : dropMail);
     await record(ctx, { action: "sign-in-code.requested", actorId: null, ...(account && { subjectId: account.uuid }) });
   });
   return expiresAt;
@@ -65,10 +69,16 @@ export function codeHashOf({ keyedHash }: Ctx, id: string, code: string): Buffer
   return keyedHash.hash("sign-in-code", `${id} ${code}`);
 }
 
+const nobody = { address: "nobody@invalid", language: Language.EN };
+
 /** No account has one yet. */
 async function hasSecondFactor(_ctx: Ctx, _account: Account): Promise<boolean> {
   return false;
 }
+
+const markMail = statement("sign-in-code-mark-mail", "savepoint sign_in_code_mail");
+const keepMail = statement("sign-in-code-keep-mail", "release savepoint sign_in_code_mail");
+const dropMail = statement("sign-in-code-drop-mail", "rollback to savepoint sign_in_code_mail");
 
 const keepCode = statement(
   "sign-in-code-keep",

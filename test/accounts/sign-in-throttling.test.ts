@@ -196,6 +196,20 @@ describe("a document", () => {
   });
 });
 
+test("where nothing can be counted nobody is let in, not even with the right password", async () => {
+  await createPerson(app, "uncounted");
+  expect(await trySignIn(app, "uncounted", { from: freshSource() })).toMatchObject({ code: null });
+  const blocker = await app.owner.connect();
+  try {
+    await blocker.query("begin; lock table attempts in access exclusive mode");
+    expect(await trySignIn(app, "uncounted", { from: freshSource() })).toMatchObject({ code: "UNAVAILABLE", token: null });
+  } finally {
+    await blocker.query("rollback");
+    blocker.release();
+  }
+  expect(await trySignIn(app, "uncounted", { from: freshSource() })).toMatchObject({ code: null });
+});
+
 test.each<[string, (n: number) => { userId: string; from: string }]>([
   ["on one account", () => ({ userId: "flooded", from: freshSource() })],
   ["from one source", (n) => ({ userId: `flooded-${n}`, from: "192.0.2.99" })],

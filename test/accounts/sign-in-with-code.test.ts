@@ -164,6 +164,7 @@ test("asking takes the same time for a known and an unknown user ID", async () =
     }
   }
   expect(await mailsTo(app, address)).toHaveLength(30);
+  expect(await mailsTo(app, "nobody@invalid")).toEqual([]);
   const [known = [], unknown = []] = Object.values(times);
   const quantile = (values: readonly number[], share: number): number => values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? NaN;
   const line = (values: readonly number[]): string => [0.25, 0.5, 0.75, 0.9].map((share) => `p${share * 100} ${quantile(values, share).toFixed(2)}`).join("  ");

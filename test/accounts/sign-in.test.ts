@@ -214,10 +214,12 @@ describe("the browser's cookie", () => {
     const port = await freePort();
     const secure = await startTestApp({ beside: app, config: { port, publicUrl: "https://mail.insurer.example" } });
     try {
-      const [cookie = ""] = (await signInWith({}, (await createPerson(app, "secure")).userId, `http://127.0.0.1:${port}`)).cookies;
-      expect(cookie).toMatch(/^__Host-session=/);
-      expect(attributesOf(cookie)).toEqual(expect.arrayContaining(["Secure", "HttpOnly", "Path=/", "SameSite=Strict"]));
-      expect(cookie).not.toMatch(/domain/i);
+      const { cookies } = await signInWith({}, (await createPerson(app, "secure")).userId, `http://127.0.0.1:${port}`);
+      expect(cookies).toEqual([expect.stringMatching(/^__Host-session=/), expect.stringMatching(/^__Host-device=/)]);
+      for (const cookie of cookies) {
+        expect(attributesOf(cookie)).toEqual(expect.arrayContaining(["Secure", "HttpOnly", "Path=/", "SameSite=Strict"]));
+        expect(cookie).not.toMatch(/domain/i);
+      }
     } finally {
       await secure.close();
     }
