@@ -1,7 +1,11 @@
 import type { Ctx } from "../context.ts";
 import { type Account, normaliseUserId } from "./account.ts";
 import { isKnownDevice } from "./known-device.ts";
+import { limitedTo } from "./limited.ts";
 import { type Attempt, type AttemptRule, countAttempts, forgiveAttempts, uncountAttempts } from "./throttle.ts";
+
+/** Few enough that all others find a connection to the database; whoever waits here waits three seconds or so at most. */
+const limited = limitedTo(4, 150);
 
 /** What one way to sign in is counted by. */
 export interface OwnerRules {
@@ -31,6 +35,10 @@ export async function attemptsOn(ctx: Ctx, userId: string, rules: OwnerRules): P
  * success is taken back, and forgives what was counted for the account or the device, but never the source.
  */
 export async function proveOwner(ctx: Ctx, userId: string, prove: () => Promise<Account | null>): Promise<Account | null> {
+  return limited(() => countedProof(ctx, userId, prove));
+}
+
+async function countedProof(ctx: Ctx, userId: string, prove: () => Promise<Account | null>): Promise<Account | null> {
   const attempts = await attemptsOn(ctx, userId, signInRules);
   const counted = await countAttempts(ctx, ...attempts);
   let account: Account | null;

@@ -17,18 +17,22 @@ import { START, startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
 import { mailsTo } from "../support/mails.ts";
 import { createPerson, PASSWORD } from "../support/people.ts";
-import { letAttemptsExpire, trySignIn } from "../support/signing-in.ts";
+import { forgetAttempts, holdAttemptTime, trySignIn } from "../support/signing-in.ts";
 import { eventsOf, sql } from "../support/sql.ts";
 
 let app: TestApp;
+const time = holdAttemptTime();
 
 beforeAll(async () => {
   app = await startTestApp({ config: { emailCodes: true } });
 });
 
-afterAll(() => app.close());
+afterAll(async () => {
+  time.restore();
+  await app.close();
+});
 
-beforeEach(() => letAttemptsExpire(app));
+beforeEach(() => forgetAttempts(app));
 afterEach(() => app.clock.moveTo(START));
 
 async function request(userId: string, node = app): Promise<RequestSignInCodeMutation["requestSignInCode"]> {
@@ -85,7 +89,7 @@ test("a code holds for ten minutes", async () => {
   await request("slow");
   app.clock.advance(10 * MINUTE - 1);
   expect(await enter("slow", await codeSentTo(address))).toMatchObject(signedIn);
-  await letAttemptsExpire(app);
+  await forgetAttempts(app);
   await request("slow");
   app.clock.advance(10 * MINUTE);
   expect(await enter("slow", await codeSentTo(address))).toMatchObject(refused);
@@ -144,7 +148,7 @@ test("nobody can tell by the answer who has an account, when asking for a code o
   const asked = await request("real");
   const entered = await enter("real", "00000000");
   for (const userId of ["no-such-user", "staff", "", "re\0al", "x".repeat(100_000)]) {
-    await letAttemptsExpire(app);
+    await forgetAttempts(app);
     app.clock.moveTo(START);
     expect(await request(userId)).toEqual(asked);
     expect(await enter(userId, "00000000")).toEqual(entered);
@@ -156,7 +160,7 @@ test("asking takes the same time for a known and an unknown user ID", async () =
   const { address } = await createPerson(app, "asked-for");
   const times: Record<string, number[]> = { "asked-for": [], "never-asked": [] };
   for (let n = 0; n < 30; n += 1) {
-    await letAttemptsExpire(app);
+    await forgetAttempts(app);
     for (const userId of n % 2 === 0 ? ["asked-for", "never-asked"] : ["never-asked", "asked-for"]) {
       const start = performance.now();
       expect(await request(userId)).toMatchObject({ expiresAt: expect.any(String) });

@@ -14,7 +14,7 @@ import { RETENTION_DAYS } from "../../src/limits.ts";
 import { sendMessage as sendDirectly } from "../../src/messages/send-message.ts";
 import { expireMessages } from "../../src/retention/expire-messages.ts";
 import { sweep } from "../../src/retention/sweep.ts";
-import { letAttemptsExpire } from "../support/signing-in.ts";
+import { forgetAttempts } from "../support/signing-in.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
@@ -189,7 +189,7 @@ test("in the end every table but the ledger is as empty as before, and so is the
   expect(await sql(own, "select from drafts where id = any ($1)", [drafts?.ids])).toHaveLength(0);
   await sweep(own.ctx());
   own.clock.advance(DEVICE_DAYS * DAY); // Longer than anything else is kept
-  await letAttemptsExpire(own);
+  await forgetAttempts(own);
   await sweep(own.ctx());
   await own.runJobsOnce();
   expect({ ...(await tables(own)), events: 0 }).toEqual({ ...empty, events: 0 });

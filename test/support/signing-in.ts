@@ -45,13 +45,30 @@ export function postFrom(app: TestApp, query: string, variables: object, { from,
   return fetch(`${app.url}/graphql`, { method: "POST", headers, body: JSON.stringify({ query, variables }) });
 }
 
-/** As if everybody who has to wait had waited: their time is the real one, which no test can move. */
-export async function letWaitsPass(app: TestApp): Promise<void> {
-  await sql(app, "update attempts set expire = 0 where key like '%:wait'");
+/** The time that attempts are counted by, standing still until it is moved: the library knows no other than `Date.now()`. */
+export interface AttemptTime {
+  /** Goes on by so many seconds; by the longest wait if not told. */
+  letWaitsPass(seconds?: number): void;
+  /** Goes on until all that was counted is long ago. */
+  letAttemptsExpire(): void;
+  /** Lets the real time go on. */
+  restore(): void;
+}
+
+/** Holds the time that attempts are counted by. Restore it in `afterAll`. */
+export function holdAttemptTime(): AttemptTime {
+  const real = Date.now;
+  let now = real();
+  Date.now = () => now;
+  return {
+    letWaitsPass: (seconds = 15 * 60) => void (now += seconds * 1000),
+    letAttemptsExpire: () => void (now += 25 * 60 * 60 * 1000),
+    restore: () => void (Date.now = real),
+  };
 }
 
 /** As if all that was counted were long ago. */
-export async function letAttemptsExpire(app: TestApp): Promise<void> {
+export async function forgetAttempts(app: TestApp): Promise<void> {
   await sql(app, "update attempts set expire = 0");
 }
 
