@@ -47,6 +47,7 @@ export function missingFact(variables: unknown): string | undefined {
 const advice: Readonly<Record<string, string>> = {
   draftId: "There is no draft yet. Run the example “Save a draft” first; its id is then filled in here.",
   sessionId: "Run the example “My sessions” first. If another session of yours is alive, its id is then filled in here; “Sign in” starts one.",
+  deviceId: "Run the example “My devices” first. If you have signed in on another one, its id is then filled in here.",
   exportId: "Run the example “Export a mailbox” first; the export’s id is then filled in here.",
   holdId: "Sign in as an employee and run the example “Place a hold” first; its id is then filled in here.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",

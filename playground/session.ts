@@ -99,11 +99,12 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
         if (data && name === "idempotencyKey" && typeof value === "string") usedKeys.add(value);
         return value;
       });
-      const { uploadAttachment, sessions, sendMessage, replyToMessage, exportMessages, placeHold } = (data ?? {}) as LearnableData;
+      const { uploadAttachment, sessions, devices, sendMessage, replyToMessage, exportMessages, placeHold } = (data ?? {}) as LearnableData;
       const uploaded = uploadAttachment?.attachment?.id;
       const other = sessions?.find(({ isCurrent }) => isCurrent === false)?.id;
       if (uploaded) learned = { ...learned, uploadedAttachmentIds: [...learned.uploadedAttachmentIds, uploaded] };
       if (sessions) learned = { ...learned, sessionId: other };
+      if (devices) learned = { ...learned, deviceId: devices.find(({ isCurrent }) => isCurrent === false)?.id };
       if (exportMessages?.export?.id) learned = { ...learned, exportId: exportMessages.export.id };
       if (placeHold?.hold?.id) learned = { ...learned, holdId: placeHold.hold.id };
       const sent = sendMessage ?? replyToMessage;
@@ -131,17 +132,26 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
 export interface Learned {
   readonly startCursor: string | undefined;
   readonly sessionId: string | undefined;
+  readonly deviceId: string | undefined;
   readonly exportId: string | undefined;
   readonly holdId: string | undefined;
   readonly uploadedAttachmentIds: readonly string[];
 }
 
-const nothingLearned: Learned = { startCursor: undefined, sessionId: undefined, exportId: undefined, holdId: undefined, uploadedAttachmentIds: [] };
+const nothingLearned: Learned = {
+  startCursor: undefined,
+  sessionId: undefined,
+  deviceId: undefined,
+  exportId: undefined,
+  holdId: undefined,
+  uploadedAttachmentIds: [],
+};
 
 /** What may be learned from an answer; all of it is as the operation selected it. */
 interface LearnableData {
   readonly uploadAttachment?: { readonly attachment?: { readonly id?: string } } | null;
   readonly sessions?: readonly { readonly id?: string; readonly isCurrent?: boolean }[] | null;
+  readonly devices?: readonly { readonly id?: string; readonly isCurrent?: boolean }[] | null;
   readonly sendMessage?: { readonly code?: string } | null;
   readonly placeHold?: { readonly hold?: { readonly id?: string } } | null;
   readonly replyToMessage?: { readonly code?: string } | null;

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 import { defaultLimits, type Limits } from "./limits.ts";
 
@@ -16,6 +17,11 @@ export const settings = {
   HOST: setting("", "address to listen on; the demo listens on 127.0.0.1, production on 0.0.0.0", (text) => text),
   PUBLIC_URL: setting("", "address people open, used in links and cookies and as allowed origin; in production https", optional(url)),
   ALLOWED_ORIGINS: setting("", "further web origins that may open a WebSocket, separated by commas", list(origin)),
+  TRUSTED_PROXIES: setting(
+    "",
+    "proxies whose `X-Forwarded-For` is believed, as addresses or networks (`10.0.0.0/8`), separated by commas; see `docs/operations.md`",
+    list(network),
+  ),
   DATA_DIR: setting("./data", "folder of attachments and, in the demo, of the database and the keys", (text) => text),
   BLOB_STORE: setting("", "`s3://bucket/prefix` keeps attachments in that bucket; unset in a folder below `DATA_DIR`", optional(s3Address)),
   S3_ENDPOINT: setting("", "address of an S3-compatible server; unset is Amazon S3", optional(url)),
@@ -38,6 +44,7 @@ export const settings = {
   DEFAULT_LANGUAGE: setting("EN", "language of mail to people who have no account yet: `EN` or `ES`", oneOf("EN", "ES")),
   SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
   SESSION_HOURS: setting("12", "a session ends after so long, used or not", integer(1, 8_760)),
+  EMAIL_CODES: setting("0", "`1` lets external people without a second factor sign in by a code sent to their address", flag),
   INTROSPECTION: setting(
     "",
     "who may introspect the schema: `everyone` (demo), `signed-in` (production) or `nobody`",
@@ -138,6 +145,8 @@ export interface Config {
   /** Without a trailing slash; null until the port is known (demo without PUBLIC_URL). */
   readonly publicUrl: string | null;
   readonly allowedOrigins: readonly string[];
+  /** Addresses and networks; none believes nobody. */
+  readonly trustedProxies: readonly string[];
   readonly dataDir: string;
   /** Null keeps attachments in a folder below `dataDir`. */
   readonly s3: S3Config | null;
@@ -152,6 +161,8 @@ export interface Config {
   /** Of mail to people who have no account yet. */
   readonly defaultLanguage: "EN" | "ES";
   readonly session: { readonly idleMinutes: number; readonly hours: number };
+  /** Whether external people may sign in by an e-mailed code. */
+  readonly emailCodes: boolean;
   readonly introspection: "everyone" | "signed-in" | "nobody";
   readonly parts: readonly ("api" | "worker")[];
   readonly sandbox: boolean;
@@ -240,6 +251,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: read("HOST", settings.HOST, "") || (demo ? "127.0.0.1" : "0.0.0.0"),
     publicUrl,
     allowedOrigins: read("ALLOWED_ORIGINS", settings.ALLOWED_ORIGINS, []),
+    trustedProxies: read("TRUSTED_PROXIES", settings.TRUSTED_PROXIES, []),
     dataDir: read("DATA_DIR", settings.DATA_DIR, ""),
     s3: bucket && { ...bucket, ...s3 },
     databaseUrl: read("DATABASE_URL", settings.DATABASE_URL, null),
@@ -250,6 +262,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains },
     defaultLanguage: read("DEFAULT_LANGUAGE", settings.DEFAULT_LANGUAGE, "EN"),
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
+    emailCodes: read("EMAIL_CODES", settings.EMAIL_CODES, false),
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
     parts,
     sandbox,
@@ -409,6 +422,15 @@ function clamd(text: string): ClamdAddress {
 
 function origin(text: string): string {
   return new URL(url(text)).origin;
+}
+
+function network(text: string): string {
+  const { address = "", bits } = /^(?<address>[^/]+)(?:\/(?<bits>\d{1,3}))?$/.exec(text)?.groups ?? {};
+  const longest = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  // All the internet is nobody's proxy: whoever asks could then say to be anybody.
+  if (longest < 0 || Number(bits ?? longest) > longest || Number(bits ?? longest) === 0)
+    throw new Error(`must hold addresses or networks such as 10.0.0.0/8, not "${text}"`);
+  return text;
 }
 
 function domain(text: string): string {

@@ -45,6 +45,10 @@ export interface Caller {
   readonly source: string;
   /** Sets or clears the browser's session cookie; does nothing where there is no HTTP answer to set it on. */
   readonly setSessionCookie: (token: string | null, expiresAt: Date) => void;
+  /** What the device showed to be known again: its cookie; null for none. */
+  readonly deviceToken: string | null;
+  /** Sets the browser's device cookie; does nothing without a token, or where there is no HTTP answer. */
+  readonly setDeviceCookie: (token: string | null, expiresAt: Date) => void;
   /** Schema coordinates, such as `Message.body`, that the running operation selects. */
   readonly selects: ReadonlySet<string>;
 }
@@ -67,7 +71,16 @@ export interface AfterCommit {
   hasFollowUps: boolean;
 }
 
-const nobody: Caller = { viewer: null, requestId: "", client: "", source: "", setSessionCookie: () => undefined, selects: new Set() };
+const nobody: Caller = {
+  viewer: null,
+  requestId: "",
+  client: "",
+  source: "",
+  setSessionCookie: () => undefined,
+  deviceToken: null,
+  setDeviceCookie: () => undefined,
+  selects: new Set(),
+};
 
 /** Makes the context of one request, socket event or job. */
 export function createCtx(services: Services, caller: Partial<Caller> = {}): Ctx {

@@ -3,6 +3,7 @@ import path from "node:path";
 import { Logger, runMigrations as runWorkerMigrations } from "graphile-worker";
 import { DataSource, type MigrationInterface, type QueryRunner } from "typeorm";
 import { Account } from "./accounts/account.ts";
+import { Device } from "./accounts/device.ts";
 import { Session } from "./accounts/session.ts";
 import { Attachment } from "./attachments/attachment.ts";
 import { isOwner, letApplicationIn } from "./db/app-role.ts";
@@ -17,7 +18,7 @@ import { Recipient } from "./messages/recipient.ts";
 import { Hold } from "./retention/hold.ts";
 
 /** Every table that has an entity. */
-export const entities = [Account, Session, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Hold, Event];
+export const entities = [Account, Session, Device, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Hold, Event];
 
 /** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
 const migrations = [
@@ -33,6 +34,7 @@ const migrations = [
   migration("0010-notices", 1_764_633_600_000),
   migration("0011-notifications", 1_764_720_000_000),
   migration("0012-sending", 1_764_806_400_000),
+  migration("0014-sign-in", 1_764_979_200_000),
 ];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */

@@ -1,5 +1,6 @@
 import { Arg, Ctx as Context, ID, Query, Resolver } from "type-graphql";
 import { accountByKey } from "./accounts/account.ts";
+import { liveDevices } from "./accounts/device-queries.ts";
 import { liveSessions } from "./accounts/session-queries.ts";
 import { readableAttachment } from "./attachments/attachment-queries.ts";
 import { type Ctx, signedIn, type ViewerCtx } from "./context.ts";
@@ -24,6 +25,7 @@ const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) =>
   Attachment: async (ctx, uuid) => (await readableAttachment.load(ctx, uuid))?.attachment,
   Export: (ctx, uuid) => findOwnExport(ctx, uuid),
   Hold: findHold,
+  Device: async (ctx, uuid) => (await liveDevices(ctx)).find((device) => device.uuid === uuid),
 };
 
 @Resolver()

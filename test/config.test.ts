@@ -71,11 +71,13 @@ test("lists take commas, and addresses lose the slash at their end", () => {
       ORGANISATION_DOMAINS: "Insurer.example, bücher.example,",
       ALLOWED_ORIGINS: "https://a.example/x, http://b.example:8080",
       PUBLIC_URL: "https://mail.example/",
+      TRUSTED_PROXIES: "10.0.0.0/8, 192.0.2.7,2001:db8::/32",
     }),
   ).toMatchObject({
     organisation: { domains: ["insurer.example", "xn--bcher-kva.example"] },
     allowedOrigins: ["https://a.example", "http://b.example:8080"],
     publicUrl: "https://mail.example",
+    trustedProxies: ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"],
   });
 });
 
@@ -155,6 +157,10 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["BLOB_STORE", "s3://B", 'must have the form s3://bucket/prefix, not "s3://B"'],
     ["BLOB_STORE", "s3://bucket//x", 'must have the form s3://bucket/prefix, not "s3://bucket//x"'],
     ["S3_ENDPOINT", "https://minio.internal", "needs BLOB_STORE to name a bucket"],
+    ["TRUSTED_PROXIES", "proxy.internal", 'must hold addresses or networks such as 10.0.0.0/8, not "proxy.internal"'],
+    ["TRUSTED_PROXIES", "10.0.0.0/33", 'must hold addresses or networks such as 10.0.0.0/8, not "10.0.0.0/33"'],
+    ["TRUSTED_PROXIES", "0.0.0.0/0", 'must hold addresses or networks such as 10.0.0.0/8, not "0.0.0.0/0"'],
+    ["EMAIL_CODES", "yes", 'must be one of 0, 1, not "yes"'],
     ["S3_REGION", "eu-central-1", "needs BLOB_STORE to name a bucket"],
     ["DATABASE_POOL_SIZE", "0", 'must be a whole number from 1 to 100, not "0"'],
     ["DEMO_PASSWORD", "short", "must have at least 15 characters"],

@@ -39,6 +39,11 @@ export function rolesOf(kind: AccountKind): { isEmployee: boolean; isAdministrat
   return { isEmployee: isEmployeeKind(kind), isAdministrator: kind === AccountKind.ADMINISTRATOR };
 }
 
+/** A user ID as it is kept: upper and lower case are the same, and so are spaces around it. */
+export function normaliseUserId(userId: string): string {
+  return userId.trim().toLowerCase();
+}
+
 /** Somebody who can sign in. */
 @Entity("accounts")
 @ObjectType({ implements: Node, description: "Somebody who can sign in. Only its owner and administrators can see it." })
@@ -92,6 +97,13 @@ export class Account extends Node {
   @Column("timestamptz", { name: "last_signed_in_at", nullable: true })
   @Field(() => Date, { nullable: true, description: "When this account last signed in." })
   lastSignedInAt!: Date | null;
+
+  @Column("timestamptz", { name: "previous_sign_in_at", nullable: true })
+  @Field(() => Date, {
+    nullable: true,
+    description: "When this account had signed in before that: what to show as the last sign-in to somebody who just did. Null the first time.",
+  })
+  previousSignInAt!: Date | null;
 
   @Column("timestamptz", { name: "disabled_at", nullable: true })
   disabledAt!: Date | null;

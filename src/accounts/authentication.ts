@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { before, MINUTE } from "../clock.ts";
 import type { Ctx, Services, Viewer } from "../context.ts";
 import { statement } from "../db/database.ts";
-import { Account, type AccountKind, rolesOf } from "./account.ts";
+import { Account, type AccountKind, normaliseUserId, rolesOf } from "./account.ts";
 import { verifyPassword } from "./password.ts";
 import { type LiveSession, RecentSessions } from "./recent-sessions.ts";
 
@@ -37,9 +37,18 @@ export async function authenticatePassword(ctx: Ctx, input: { userId: string; pa
   return authenticate<Account>(strategy, input);
 }
 
-/** The cookie browsers carry; `__Host-` pins it to this very host where the address is https. */
-export function cookieName(publicUrl: string | null): string {
-  return publicUrl?.startsWith("https:") ? "__Host-session" : "session";
+/** The cookies browsers carry; `__Host-` pins it to this very host where the address is https. */
+export function cookieName(publicUrl: string | null, what: "session" | "device" = "session"): string {
+  return publicUrl?.startsWith("https:") ? `__Host-${what}` : what;
+}
+
+/** What a cookie of this name says; null without one. */
+export function cookieIn(headers: IncomingHttpHeaders, cookie: string): string | null {
+  for (const pair of headers.cookie?.split(";") ?? []) {
+    const [name, value] = pair.trim().split("=", 2);
+    if (name === cookie && value) return value;
+  }
+  return null;
 }
 
 /** What passport makes: with a callback of our own it only reads the request. */
@@ -61,7 +70,7 @@ function authenticate<User>(strategy: Strategy, body: object = {}): Promise<User
 
 async function checkPassword(ctx: Ctx, userId: string, password: string): Promise<Account | null> {
   const known = !userId.includes("\0"); // Which PostgreSQL cannot even be asked for
-  const account = known ? await ctx.db.manager.findOneBy(Account, { userId: userId.trim().toLowerCase() }) : null;
+  const account = known ? await ctx.db.manager.findOneBy(Account, { userId: normaliseUserId(userId) }) : null;
   const matches = await verifyPassword(account?.passwordHash ?? null, password);
   return matches && account !== null && account.disabledAt === null ? Object.assign(account, { directory: await ctx.dataKeys.directory() }) : null;
 }
@@ -93,11 +102,7 @@ function needsTouch({ clock }: Ctx, { lastUsedAt }: Pick<LiveSession, "lastUsedA
 /** A bearer token wins over a cookie. Tokens are never read from an address or a body. */
 function tokenOf(headers: IncomingHttpHeaders, cookie: string): string | null {
   if (headers.authorization !== undefined) return /^Bearer +(\S+)$/i.exec(headers.authorization)?.[1] ?? null;
-  for (const pair of headers.cookie?.split(";") ?? []) {
-    const [name, value] = pair.trim().split("=", 2);
-    if (name === cookie && value) return value;
-  }
-  return null;
+  return cookieIn(headers, cookie);
 }
 
 const sessionByToken = statement<{ id: string; accountId: string; expiresAt: Date; lastUsedAt: Date; kind: AccountKind }>(

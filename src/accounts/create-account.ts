@@ -32,6 +32,7 @@ export async function createAccount(ctx: Ctx, { userId, password, kind, displayN
     phrase: null,
     createdAt: now,
     lastSignedInAt: null,
+    previousSignInAt: null,
     disabledAt: null,
   });
   await ctx.db.manager.insert(Account, account);

@@ -1,11 +1,11 @@
 import { argon2id, hash, needsRehash, verify } from "argon2";
-import { ProblemCode, refuse } from "../problem.ts";
+import { limitedTo } from "./limited.ts";
 
 /** OWASP's minimum for argon2id: 19 MiB, two passes, one lane. About 35 ms each on one core. */
 const parameters = { type: argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 const MAX_PASSWORD_LENGTH = 1024;
-const MAX_RUNNING = 2;
-const MAX_WAITING = 100;
+/** Each takes a core and 19 MiB. */
+const limited = limitedTo(2, 100);
 
 /** Hashes a new password. */
 export async function hashPassword(password: string): Promise<string> {
@@ -28,23 +28,3 @@ export function isOutdated(passwordHash: string): boolean {
 
 /** Made at the start, so that the first unknown user ID takes no longer than the next. */
 const dummyHash = hash("a password nobody has", parameters);
-
-let running = 0;
-const waiting: (() => void)[] = [];
-
-/** Lets two hash at a time, so that a flood of sign-ins takes neither all memory nor every thread; turns the excess away. */
-async function limited<T>(work: () => Promise<T>): Promise<T> {
-  if (running >= MAX_RUNNING) {
-    if (waiting.length >= MAX_WAITING) refuse(ProblemCode.THROTTLED, "Too many people are signing in at once. Try again in a few seconds.", { retryAfter: 5 });
-    await new Promise<void>((resume) => waiting.push(resume));
-  } else {
-    running += 1;
-  }
-  try {
-    return await work();
-  } finally {
-    const next = waiting.shift();
-    if (next) next();
-    else running -= 1;
-  }
-}

@@ -1,6 +1,7 @@
 import { before, MINUTE } from "../clock.ts";
 import { type Ctx, type Services, type ViewerCtx } from "../context.ts";
 import { poolOf, statement } from "../db/database.ts";
+import { Device } from "./device.ts";
 import { Session } from "./session.ts";
 
 const MAX_SESSIONS = 100;
@@ -8,7 +9,12 @@ const MAX_SESSIONS = 100;
 /** The viewer's sessions that are alive, newest first. */
 export async function liveSessions(ctx: ViewerCtx): Promise<Session[]> {
   const rows = await ctx.db.run(sessionsOfAccount, [ctx.viewer.accountId, ...aliveAt(ctx), MAX_SESSIONS]);
-  return rows.map((row) => Object.assign(new Session(), row, { isCurrent: row.uuid === ctx.viewer.sessionId }));
+  const current = rows.find(({ uuid }) => uuid === ctx.viewer.sessionId)?.deviceId ?? null;
+  return rows.map(({ deviceName, deviceCreatedAt, deviceLastUsedAt, ...row }) => {
+    const known = { uuid: row.deviceId, name: deviceName, createdAt: deviceCreatedAt, lastUsedAt: deviceLastUsedAt, isCurrent: row.deviceId === current };
+    const device = row.deviceId === null ? null : Object.assign(new Device(), known);
+    return Object.assign(new Session(), row, { device, isCurrent: row.uuid === ctx.viewer.sessionId });
+  });
 }
 
 /** Which of these sessions are still alive; asked every second for those with an open socket. */
@@ -23,10 +29,18 @@ export function aliveAt({ clock, config }: Pick<Ctx, "clock" | "config">): [Date
   return [now, before(now, config.session.idleMinutes * MINUTE)];
 }
 
-const sessionsOfAccount = statement<Pick<Session, "uuid" | "client" | "method" | "createdAt" | "lastUsedAt" | "expiresAt">>(
+type SessionRow = Pick<Session, "uuid" | "client" | "method" | "createdAt" | "lastUsedAt" | "expiresAt" | "deviceId"> & {
+  readonly deviceName: string | null;
+  readonly deviceCreatedAt: Date | null;
+  readonly deviceLastUsedAt: Date | null;
+};
+
+const sessionsOfAccount = statement<SessionRow>(
   "sessions-of-account",
-  `select id as uuid, client, method, created_at as "createdAt", last_used_at as "lastUsedAt", expires_at as "expiresAt" from sessions
-   where account_id = $1 and revoked_at is null and expires_at > $2 and last_used_at > $3 order by id desc limit $4`,
+  `select s.id as uuid, s.client, s.method, s.created_at as "createdAt", s.last_used_at as "lastUsedAt", s.expires_at as "expiresAt",
+          s.device_id as "deviceId", d.name as "deviceName", d.created_at as "deviceCreatedAt", d.last_used_at as "deviceLastUsedAt"
+   from sessions s left join devices d on d.id = s.device_id
+   where s.account_id = $1 and s.revoked_at is null and s.expires_at > $2 and s.last_used_at > $3 order by s.id desc limit $4`,
 );
 
 const aliveSessions = statement<{ id: string }>(

@@ -2,6 +2,7 @@ import { Field, ObjectType, registerEnumType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
+import { Device } from "./device.ts";
 
 /** By what means somebody proved to be an account's owner. */
 export enum SignInMethod {
@@ -61,6 +62,12 @@ export class Session extends Node {
 
   @Column("timestamptz", { name: "revoked_at", nullable: true })
   revokedAt!: Date | null;
+
+  @Column("uuid", { name: "device_id", nullable: true })
+  deviceId!: string | null;
+
+  @Field(() => Device, { nullable: true, description: "On which device it was begun; null where that is not known any more." })
+  device!: Device | null;
 
   @Field(() => Boolean, { description: "True for the session that asks." })
   isCurrent!: boolean;

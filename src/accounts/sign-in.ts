@@ -2,15 +2,26 @@ import type { Ctx } from "../context.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { Account } from "./account.ts";
 import { authenticatePassword } from "./authentication.ts";
+import { onDevice } from "./known-device.ts";
 import { hashPassword, isOutdated } from "./password.ts";
+import { proveOwner } from "./prove-owner.ts";
 import { SignInMethod } from "./session.ts";
 import { type SignedIn, startSession } from "./start-session.ts";
 
+/** Who signs in, and on which device where that has no cookie. */
+export interface SignInInput {
+  readonly userId: string;
+  readonly password: string;
+  readonly deviceToken?: string | null;
+}
+
 /** Checks user ID and password and starts a session. An unknown user ID and a wrong password get one answer in one time. */
-export async function signIn(ctx: Ctx, input: { userId: string; password: string }): Promise<SignedIn> {
-  const account = await authenticatePassword(ctx, input);
+export async function signIn(outerCtx: Ctx, { deviceToken, ...input }: SignInInput): Promise<SignedIn> {
+  const ctx = onDevice(outerCtx, deviceToken);
+  const account = await proveOwner(ctx, input.userId, () => authenticatePassword(ctx, input));
   if (account === null) refuse(ProblemCode.INVALID_CREDENTIALS, "User ID and password do not match. Check both and try again.");
   if (account.passwordHash !== null && isOutdated(account.passwordHash))
     await ctx.db.manager.update(Account, { uuid: account.uuid }, { passwordHash: await hashPassword(input.password) });
+  // The password is right. Whatever else has to be shown, a second factor say, is asked for here and nowhere later.
   return startSession(ctx, account, SignInMethod.PASSWORD);
 }

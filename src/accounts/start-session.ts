@@ -1,9 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { after, HOUR } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
+import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { record } from "../ledger/record.ts";
-import { Account } from "./account.ts";
+import { queueMail } from "../mailer/queue-mail.ts";
+import type { Account } from "./account.ts";
+import { deviceKindOf } from "./device.ts";
+import { keepDeviceCookie, useDevice } from "./known-device.ts";
 import { Session, type SignInMethod } from "./session.ts";
 
 const MAX_CLIENT_LENGTH = 200;
@@ -13,25 +17,48 @@ export interface SignedIn {
   token: string;
   expiresAt: Date;
   account: Account;
+  /** By which the device is known next time; null where it has one already. */
+  deviceToken: string | null;
 }
 
-/** Starts a session for whoever has proved to be the account's owner, by whatever means: the one way in. */
+/**
+ * Starts a session for whoever has proved to be the account's owner, by whatever means: the one way in. Whoever signed in
+ * before and now does so on a device not seen yet is written to.
+ */
 export async function startSession(ctx: Ctx, account: Account, method: SignInMethod): Promise<SignedIn> {
   const token = randomBytes(32).toString("base64url");
   const now = ctx.clock.now();
   const expiresAt = after(now, ctx.config.session.hours * HOUR);
-  await inTransaction(ctx, async (ctx) => {
+  const { device, previousSignInAt } = await inTransaction(ctx, async (ctx) => {
+    const device = await useDevice(ctx, account);
     const session = {
       uuid: newId(now),
       accountId: account.uuid,
       tokenHash: ctx.keyedHash.hash("session-token", token),
       client: ctx.client.slice(0, MAX_CLIENT_LENGTH),
       method,
+      deviceId: device.id,
     };
     await ctx.db.manager.insert(Session, { ...session, createdAt: now, lastUsedAt: now, expiresAt, revokedAt: null });
-    await ctx.db.manager.update(Account, { uuid: account.uuid }, { lastSignedInAt: now });
-    await record(ctx, { action: "session.started", actorId: account.uuid, subjectId: session.uuid, code: method });
+    const { previousSignInAt } = await ctx.db.one(noteSignIn, [account.uuid, now]);
+    const isUnexpected = device.isNew && previousSignInAt !== null;
+    if (isUnexpected) {
+      const data = { at: now.toISOString(), ...deviceKindOf(ctx.client) };
+      await queueMail(ctx, { kind: "new-device", address: account.address, language: account.language, data });
+    }
+    await record(
+      ctx,
+      { action: "session.started", actorId: account.uuid, subjectId: session.uuid, code: method },
+      ...(isUnexpected ? [{ action: "device.added" as const, actorId: account.uuid, subjectId: device.id }] : []),
+    );
+    return { device, previousSignInAt };
   });
   ctx.setSessionCookie(token, expiresAt);
-  return { token, expiresAt, account: Object.assign(account, { lastSignedInAt: now }) };
+  keepDeviceCookie(ctx, device);
+  return { token, expiresAt, account: Object.assign(account, { lastSignedInAt: now, previousSignInAt }), deviceToken: device.token };
 }
+
+const noteSignIn = statement<{ previousSignInAt: Date | null }>(
+  "account-signed-in",
+  `update accounts set previous_sign_in_at = last_signed_in_at, last_signed_in_at = $2 where id = $1 returning previous_sign_in_at as "previousSignInAt"`,
+);

@@ -11,6 +11,7 @@ const kinds = {
   Attachment: { tag: 7, parts: 1 },
   Export: { tag: 8, parts: 1 },
   Hold: { tag: 9, parts: 1 },
+  Device: { tag: 10, parts: 1 },
 } as const;
 
 /** A type that implements `Node`. */

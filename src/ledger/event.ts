@@ -7,6 +7,10 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
 export const actions = {
   "session.started": "Somebody signed in; `code` says by what means.",
   "session.ended": "A session was ended by its owner.",
+  "device.added": "Somebody signed in on a device on which the account had not signed in before, and was written to.",
+  "device.revoked": "A device was revoked by its owner; it is not known any more.",
+  "sign-in.throttled": "Sign-ins have to wait because too many failed; `code` says what they were counted by. Once in 15 minutes.",
+  "sign-in-code.requested": "Somebody asked for a code to sign in with; the subject is the account that was written to, none if nobody was.",
   "message.sent": "A message was sent from this mailbox.",
   "message.received": "A message came into this mailbox.",
   "message.opened": "A message was opened for the first time in this mailbox.",

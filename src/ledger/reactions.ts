@@ -7,6 +7,8 @@ export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {
   "message.sent": ["notify-recipients"],
   "notice.queued": ["send-mails"],
+  "device.added": ["send-mails"],
+  "sign-in-code.requested": ["send-mails"],
   "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],

@@ -3,6 +3,8 @@ import { digest, type DigestData } from "./texts/digest.ts";
 import { expiryNotice, type ExpiryNoticeData } from "./texts/expiry-notice.ts";
 import { notice, type NoticeData } from "./texts/notice.ts";
 import { reminder, type ReminderData } from "./texts/reminder.ts";
+import { newDevice, type NewDeviceData } from "./texts/new-device.ts";
+import { signInCode, type SignInCodeData } from "./texts/sign-in-code.ts";
 import { validationCode, type ValidationCodeData } from "./texts/validation-code.ts";
 
 /** What each kind of mail is told beside its fixed text. It is sealed in the queue. */
@@ -12,6 +14,8 @@ export interface MailData {
   notice: NoticeData;
   reminder: ReminderData;
   "validation-code": ValidationCodeData;
+  "new-device": NewDeviceData;
+  "sign-in-code": SignInCodeData;
 }
 
 /** One of the mails that we send. */
@@ -24,4 +28,6 @@ export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]>
   notice,
   reminder,
   "validation-code": validationCode,
+  "new-device": newDevice,
+  "sign-in-code": signInCode,
 };

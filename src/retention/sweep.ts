@@ -1,4 +1,7 @@
 import { releaseAttachments, removeReleasedBlobs, sweepUploads } from "../attachments/release-attachments.ts";
+import { sweepDevices } from "../accounts/revoke-device.ts";
+import { sweepSignInCodes } from "../accounts/sign-in-with-code.ts";
+import { sweepAttempts } from "../accounts/throttle.ts";
 import { before, DAY, HOUR } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
@@ -9,7 +12,7 @@ const BATCH = 500;
 /** A session that has ended stays in the database for so long, for whoever asks what happened. */
 const ENDED_SESSION_DAYS = 30;
 
-/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions. */
+/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions, forgotten devices, old counts and codes. */
 export async function sweep(ctx: Ctx): Promise<void> {
   const now = ctx.clock.now();
   const { idempotencyHours } = ctx.config.limits;
@@ -19,6 +22,9 @@ export async function sweep(ctx: Ctx): Promise<void> {
   await untilLess(() => expireDrafts(ctx, now));
   await untilLess(async () => (await ctx.db.run(dropKeys, [before(now, idempotencyHours * HOUR), BATCH])).length);
   await untilLess(async () => (await ctx.db.run(dropSessions, [before(now, ENDED_SESSION_DAYS * DAY), BATCH])).length);
+  await untilLess(() => sweepDevices(ctx, BATCH));
+  await untilLess(() => sweepSignInCodes(ctx, BATCH));
+  await untilLess(() => sweepAttempts(ctx, BATCH));
 }
 
 async function untilLess(batch: () => Promise<number>): Promise<void> {

@@ -4,7 +4,7 @@ import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstanc
 import type { GraphQLSchema } from "graphql";
 import { randomUUID } from "node:crypto";
 import path from "node:path";
-import { cookieName, createAuthentication } from "../accounts/authentication.ts";
+import { cookieIn, cookieName, createAuthentication } from "../accounts/authentication.ts";
 import { exportAuditEvents } from "../audit/export-audit-events.ts";
 import { downloadAttachment } from "../attachments/download-attachment.ts";
 import { SECOND } from "../clock.ts";
@@ -44,6 +44,7 @@ export async function createHttp({
   const app: FastifyInstance = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: config.trustedProxies.length > 0 && [...config.trustedProxies],
     genReqId: () => randomUUID(),
     bodyLimit: MAX_BODY_BYTES,
     requestTimeout,
@@ -55,6 +56,7 @@ export async function createHttp({
     frameworkErrors: (error, request, reply) => sendError(error, request, reply, services),
   });
   const authenticate = createAuthentication(services);
+  const deviceCookie = cookieName(config.publicUrl, "device");
   const validator = createValidator(schema, config);
   const apollo = createApollo(schema, validator);
   await apollo.start();
@@ -84,7 +86,9 @@ export async function createHttp({
       requestId: request.id,
       client: request.headers["user-agent"] ?? "",
       source: request.ip,
-      setSessionCookie: cookieSetter(reply, services),
+      setSessionCookie: cookieSetter(reply, cookieName(config.publicUrl)),
+      deviceToken: cookieIn(request.headers, deviceCookie),
+      setDeviceCookie: cookieSetter(reply, deviceCookie),
       selects: new Set<string>(),
     };
     const viewer = await authenticate(createCtx(services, caller), request.headers);
@@ -190,8 +194,7 @@ function operationOf({ body, query }: FastifyRequest): { query?: unknown; operat
   return typeof source === "object" && source !== null && !Array.isArray(source) ? source : {};
 }
 
-function cookieSetter(reply: FastifyReply, { config }: Services): Ctx["setSessionCookie"] {
-  const name = cookieName(config.publicUrl);
+function cookieSetter(reply: FastifyReply, name: string): Ctx["setSessionCookie"] {
   const options = { path: "/", httpOnly: true, sameSite: "strict", secure: name.startsWith("__Host-") } as const;
   return (token, expires) => {
     if (token === null) void reply.clearCookie(name, options);

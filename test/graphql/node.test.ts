@@ -1,5 +1,5 @@
 import { print } from "graphql";
-import { NodeDocument, NodesDocument, SessionsDocument, SaveDraftDocument } from "../../operations/generated/operations.ts";
+import { DevicesDocument, NodeDocument, NodesDocument, SessionsDocument, SaveDraftDocument } from "../../operations/generated/operations.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
@@ -20,6 +20,7 @@ beforeAll(async () => {
   const { id, thread } = await deliver(erin, maria);
   const { saveDraft } = await maria.client.run(SaveDraftDocument, { input: { mailboxId: maria.mailboxId, subject: "Draft" } });
   const [session] = (await maria.client.run(SessionsDocument, {})).sessions;
+  const [device] = (await maria.client.run(DevicesDocument, {})).devices;
   ids = {
     Account: encodeId("Account", maria.accountId),
     Session: session?.id ?? "",
@@ -29,13 +30,14 @@ beforeAll(async () => {
     Draft: "draft" in saveDraft ? saveDraft.draft.id : "",
     Attachment: await maria.client.uploaded("a.txt", "a"),
     Export: (await requestExport(maria, { messageIds: [id] })).id,
+    Device: device?.id ?? "",
     Hold: await placeHold(maria, sent(await sendMessage(maria, { to: [maria.address] })).id),
   };
 });
 
 afterAll(() => app.close());
 
-const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold"];
+const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold", "Device"];
 
 test.each(kinds)("a %s is found again by its id, by its owner only", async (kind) => {
   const id = ids[kind];

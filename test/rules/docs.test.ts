@@ -1,5 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { DEVICE_DAYS } from "../../src/accounts/known-device.ts";
+import { CODE_DIGITS, CODE_MINUTES } from "../../src/accounts/request-sign-in-code.ts";
+import { MAX_CODE_TRIES } from "../../src/accounts/sign-in-with-code.ts";
+import { attemptRules } from "../../src/accounts/throttle.ts";
 import { defaultLimits, RETENTION_DAYS } from "../../src/limits.ts";
 import { operationLimits } from "../../src/server/operation-limits.ts";
 import { settings } from "../../src/config.ts";
@@ -34,6 +38,12 @@ test.each([
     "docs/api.md",
     `more than ${number(defaultLimits.maxArchiveMembers)} files, or a zip or gzip file that unpacks to more than ${defaultLimits.maxUnpackedBytes / 1024 ** 3} GB or to more than ${defaultLimits.maxUnpackedRatio} times`,
   ],
+  [
+    "docs/api.md",
+    `After ${attemptRules["sign-in/account"].free} failures for one user ID, or ${attemptRules["sign-in/source"].free} from one source, the answer`,
+  ],
+  ["docs/sign-in/sign-in.md", `${CODE_DIGITS} digits, good for ${CODE_MINUTES} minutes and once; ${MAX_CODE_TRIES} wrong`],
+  ["docs/sign-in/sign-in.md", `unused for ${DEVICE_DAYS} days`],
   ["docs/decisions.md", `(${number(defaultLimits.maxReplayedEvents)} events)`],
   ["docs/sandbox.md", `readable for ${RETENTION_DAYS} days`],
   ["docs/sandbox.md", `at most ${MAX_DAYS_AT_ONCE} days at once, and at most ${number(MAX_DAYS_AHEAD)} days in all`],

@@ -120,6 +120,7 @@ describe("the entities", () => {
     const tables: { name: string }[] = await source.query("select table_name as name from information_schema.tables where table_schema = 'public' order by 1");
     const withEntity = new Set(source.entityMetadatas.map(({ tableName }) => tableName));
     expect(tables.map(({ name }) => name).filter((name) => !withEntity.has(name))).toEqual([
+      "attempts",
       "dead_addresses",
       "demo_mails",
       "expiry_warnings",
@@ -142,6 +143,7 @@ describe("the entities", () => {
       "search_days",
       "search_gathered_days",
       "search_words",
+      "sign_in_codes",
       "suspected_notices",
     ]);
   });
