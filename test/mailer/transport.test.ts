@@ -210,11 +210,11 @@ describe("a bounce address", () => {
     await send(settings);
     app.clock.advance(MINUTE);
     await send(settings);
-    const forms = ids
-      .toSorted()
-      .map((id) => expect.stringMatching(new RegExp(`^bounce\\+${id.replaceAll("-", "")}-[0-9a-f]{16}@bounces\\.insurer\\.example$`)));
     expect(sink.senders).toHaveLength(4);
-    expect([...new Set(sink.senders)].toSorted()).toEqual(forms);
+    const own = [...new Set(sink.senders)].toSorted();
+    expect(own).toHaveLength(2);
+    for (const [n, id] of ids.toSorted().entries())
+      expect(own[n]).toMatch(new RegExp(`^bounce\\+${id.replaceAll("-", "")}-[0-9a-f]{16}@bounces\\.insurer\\.example$`));
     expect(sink.senders.every((address) => address.indexOf("@") <= 64)).toBe(true);
   });
 });
