@@ -33,6 +33,7 @@ const migrations = [
   migration("0010-notices", 1_764_633_600_000),
   migration("0011-notifications", 1_764_720_000_000),
   migration("0012-sending", 1_764_806_400_000),
+  migration("0013-enrolment", 1_764_892_800_000),
 ];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */

@@ -6,6 +6,16 @@ export const attemptRules = {
   "sign-in/source": { free: 50 },
   "verify-notice/source": { free: 30 },
   "report-notice/source": { free: 10 },
+  "confirm/account": { free: 10 },
+  "validation/notice": { free: 10 },
+  "validation/source": { free: 50 },
+  "code/request": { free: 10 },
+  "code/source": { free: 50 },
+  "enrol/token": { free: 20 },
+  "enrol/source": { free: 50 },
+  "reset/account": { free: 10 },
+  "reset/source": { free: 50 },
+  "address/account": { free: 10 },
 } as const;
 
 /** One of the things that are counted. */

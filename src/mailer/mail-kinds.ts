@@ -1,3 +1,5 @@
+import { accountChanged, type AccountChangedData } from "./texts/account-changed.ts";
+import { passwordReset } from "./texts/password-reset.ts";
 import type { MailTexts } from "./mail-text.ts";
 import { digest, type DigestData } from "./texts/digest.ts";
 import { expiryNotice, type ExpiryNoticeData } from "./texts/expiry-notice.ts";
@@ -12,6 +14,8 @@ export interface MailData {
   notice: NoticeData;
   reminder: ReminderData;
   "validation-code": ValidationCodeData;
+  "password-reset": ValidationCodeData;
+  "account-changed": AccountChangedData;
 }
 
 /** One of the mails that we send. */
@@ -24,4 +28,6 @@ export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]>
   notice,
   reminder,
   "validation-code": validationCode,
+  "password-reset": passwordReset,
+  "account-changed": accountChanged,
 };

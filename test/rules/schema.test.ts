@@ -143,6 +143,7 @@ describe("the entities", () => {
       "search_gathered_days",
       "search_words",
       "suspected_notices",
+      "validations",
     ]);
   });
 });
