@@ -50,6 +50,10 @@ const advice: Readonly<Record<string, string>> = {
   deviceId: "Run the example “My devices” first. If you have signed in on another one, its id is then filled in here.",
   exportId: "Run the example “Export a mailbox” first; the export’s id is then filled in here.",
   holdId: "Sign in as an employee and run the example “Place a hold” first; its id is then filled in here.",
+  noticeToken: "Copy what stands behind “?notice=” in the link of a notice (in the demo: /demo/mail) in the place of {{noticeToken}}.",
+  code: "Copy the eight digits of the mail (in the demo: /demo/mail) in the place of {{code}}.",
+  enrolmentToken: "Run the example “Validate the address” first, and copy the token that it answers in the place of {{enrolmentToken}}.",
+  resetToken: "Run the example “Forgot the password” first, and copy the token that it answers in the place of {{resetToken}}.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
 };
 

@@ -42,6 +42,11 @@ export const settings = {
   ORGANISATION_NAME: setting("Example Health", "name shown to people", (text) => text),
   ORGANISATION_DOMAINS: setting("insurer.example", "mail domains of the organisation's employees and teams, separated by commas", some(list(domain))),
   DEFAULT_LANGUAGE: setting("EN", "language of mail to people who have no account yet: `EN` or `ES`", oneOf("EN", "ES")),
+  ENROLMENT_KIND: setting(
+    "MEMBER",
+    "what people become who enrol by a notice: `MEMBER`, `PROVIDER`, `BROKER` or `EMPLOYER`",
+    oneOf("MEMBER", "PROVIDER", "BROKER", "EMPLOYER"),
+  ),
   SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
   SESSION_HOURS: setting("12", "a session ends after so long, used or not", integer(1, 8_760)),
   EMAIL_CODES: setting("0", "`1` lets external people without a second factor sign in by a code sent to their address", flag),
@@ -160,6 +165,8 @@ export interface Config {
   readonly organisation: { readonly name: string; readonly domains: readonly string[] };
   /** Of mail to people who have no account yet. */
   readonly defaultLanguage: "EN" | "ES";
+  /** What people become who enrol by a notice: nobody knows better, and they can say what they like. */
+  readonly enrolmentKind: "MEMBER" | "PROVIDER" | "BROKER" | "EMPLOYER";
   readonly session: { readonly idleMinutes: number; readonly hours: number };
   /** Whether external people may sign in by an e-mailed code. */
   readonly emailCodes: boolean;
@@ -261,6 +268,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     keyring: keyring?.kind === "vault" ? { ...keyring, ...vault } : keyring,
     organisation: { name: read("ORGANISATION_NAME", settings.ORGANISATION_NAME, ""), domains },
     defaultLanguage: read("DEFAULT_LANGUAGE", settings.DEFAULT_LANGUAGE, "EN"),
+    enrolmentKind: read("ENROLMENT_KIND", settings.ENROLMENT_KIND, "MEMBER"),
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     emailCodes: read("EMAIL_CODES", settings.EMAIL_CODES, false),
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),

@@ -34,6 +34,7 @@ const migrations = [
   migration("0010-notices", 1_764_633_600_000),
   migration("0011-notifications", 1_764_720_000_000),
   migration("0012-sending", 1_764_806_400_000),
+  migration("0013-enrolment", 1_764_892_800_000),
   migration("0014-sign-in", 1_764_979_200_000),
 ];
 

@@ -4,6 +4,10 @@ import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
 export enum ProblemCode {
   UNAUTHENTICATED = "UNAUTHENTICATED",
   INVALID_CREDENTIALS = "INVALID_CREDENTIALS",
+  INVALID_CODE = "INVALID_CODE",
+  WEAK_PASSWORD = "WEAK_PASSWORD",
+  USER_ID_TAKEN = "USER_ID_TAKEN",
+  ADDRESS_TAKEN = "ADDRESS_TAKEN",
   FORBIDDEN = "FORBIDDEN",
   NOT_FOUND = "NOT_FOUND",
   INVALID_INPUT = "INVALID_INPUT",
@@ -30,6 +34,12 @@ registerEnumType(ProblemCode, {
   valuesConfig: {
     UNAUTHENTICATED: { description: "Nobody is signed in, or the session has ended. Sign in, then try again." },
     INVALID_CREDENTIALS: { description: "User ID and password do not match. Says nothing about which of them is wrong." },
+    INVALID_CODE: {
+      description: "The code or link is wrong, was used, is too old, or was taken back by five wrong codes or by a newer one. Ask for another.",
+    },
+    WEAK_PASSWORD: { description: "The password would be guessed too easily; the sentence says what to do." },
+    USER_ID_TAKEN: { description: "Somebody else has this user ID. Choose another." },
+    ADDRESS_TAKEN: { description: "This address belongs to an account already. Said only to whoever has proved that they read it." },
     FORBIDDEN: { description: "Your role does not include this; the sentence says whose does." },
     NOT_FOUND: { description: "There is nothing with this id for you. What belongs to others, has expired or never existed gives the same answer." },
     INVALID_INPUT: { description: "A value does not have the form it must have; `field` names it." },

@@ -2,9 +2,12 @@ import "reflect-metadata";
 import type { GraphQLSchema } from "graphql";
 import { GraphQLDateTime } from "graphql-scalars";
 import { buildSchemaSync, type PubSub } from "type-graphql";
+import { PasswordResolver } from "./accounts/password-resolver.ts";
 import { SessionResolver } from "./accounts/session-resolver.ts";
 import { AttachmentResolver } from "./attachments/attachment-resolver.ts";
 import { AuditResolver } from "./audit/audit-resolver.ts";
+import { AccountResolver } from "./enrolment/account-resolver.ts";
+import { EnrolmentResolver } from "./enrolment/enrolment-resolver.ts";
 import { LimitsResolver } from "./graphql/limits-resolver.ts";
 import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
 import { DraftResolver } from "./messages/draft-resolver.ts";
@@ -44,6 +47,9 @@ export function createSchema(): GraphQLSchema {
       NodeResolver,
       ViewerResolver,
       SessionResolver,
+      PasswordResolver,
+      EnrolmentResolver,
+      AccountResolver,
       LimitsResolver,
       MailboxResolver,
       MailboxMessagesResolver,

@@ -1,5 +1,6 @@
 import { EventEmitter } from "node:events";
 import { type CronItem, Logger, parseCronItems, run, type Runner, runOnce, type RunnerOptions, type TaskList, type WorkerEvents } from "graphile-worker";
+import { forgetValidations, mailCodes } from "./accounts/mail-codes.ts";
 import { removeReleasedBlobs } from "./attachments/release-attachments.ts";
 import { scanAttachments } from "./attachments/scan-attachments.ts";
 import { createCtx, type Ctx, type Services } from "./context.ts";
@@ -35,7 +36,9 @@ type ScheduledJob =
   | "seal-ledger"
   | "publish-seals"
   | "gather-search-days"
-  | "send-mails";
+  | "send-mails"
+  | "mail-codes"
+  | "forget-validations";
 
 /** Every job by its name. Each may run twice, on two nodes at once, and be killed anywhere; a long one stops when told to. */
 const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Promise<unknown>> = {
@@ -53,6 +56,8 @@ const jobs: Record<JobName | ScheduledJob, (ctx: Ctx, stop: AbortSignal) => Prom
   "seal-ledger": (ctx, stop) => sealLedger(ctx, stop),
   "publish-seals": publishSeals,
   "send-mails": (ctx, stop) => sendMails(ctx, stop, mailOutcomes),
+  "mail-codes": mailCodes,
+  "forget-validations": forgetValidations,
   "gather-search-days": gatherSearchDays,
 };
 
@@ -72,6 +77,8 @@ const schedule: Scheduled[] = [
   scheduled("sweep", "*/5 * * * *"),
   scheduled("seal-ledger", "* * * * *"),
   scheduled("publish-seals", "* * * * *"),
+  scheduled("mail-codes", "* * * * *"),
+  scheduled("forget-validations", "*/10 * * * *"),
   scheduled("send-mails", "* * * * *"),
   scheduled("gather-search-days", "*/10 * * * *"),
 ];

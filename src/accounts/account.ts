@@ -91,6 +91,11 @@ export class Account extends Node {
   @Column("bytea", { nullable: true })
   phrase!: Buffer | null;
 
+  /** The words by which its owner knows our mail; nobody else sees them. Null where none were chosen. */
+  get personalPhrase(): string | null {
+    return this.phrase && this.directory.open<string>({ id: this.uuid, field: "phrase" }, this.phrase);
+  }
+
   @Column("timestamptz", { name: "created_at" })
   createdAt!: Date;
 

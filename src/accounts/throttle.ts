@@ -35,6 +35,16 @@ export const attemptRules = {
   "sign-in-code/source": { free: 20, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "verify-notice/source": { free: 30, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "report-notice/source": { free: 10, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "confirm/account": { free: 10 },
+  "validation/notice": { free: 10 },
+  "validation/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "code/request": { free: 10 },
+  "code/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "enrol/token": { free: 20 },
+  "enrol/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "reset/account": { free: 10 },
+  "reset/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "address/account": { free: 10 },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 /** One of the things that are counted. */

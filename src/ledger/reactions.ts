@@ -1,7 +1,8 @@
 import type { Action } from "./event.ts";
 
 /** Jobs that an event can set off, by the names under which `worker.ts` wires them. */
-export type JobName = "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports" | "notify-recipients" | "send-mails";
+export type JobName =
+  "remove-released-blobs" | "scan-attachments" | "keep-holds" | "expire-messages" | "build-exports" | "notify-recipients" | "send-mails" | "mail-codes";
 
 /** What follows from which event, all on one page. The relay turns these into jobs after the commit. */
 export const reactions: Partial<Record<Action, readonly JobName[]>> = {
@@ -9,6 +10,12 @@ export const reactions: Partial<Record<Action, readonly JobName[]>> = {
   "notice.queued": ["send-mails"],
   "device.added": ["send-mails"],
   "sign-in-code.requested": ["send-mails"],
+  "validation.requested": ["mail-codes"],
+  "validation.mailed": ["send-mails"],
+  "account.password-changed": ["send-mails"],
+  "account.password-reset": ["send-mails"],
+  "account.address-changed": ["send-mails"],
+  "account.closed": ["send-mails"],
   "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],

@@ -1,3 +1,5 @@
+import { accountChanged, type AccountChangedData } from "./texts/account-changed.ts";
+import { passwordReset } from "./texts/password-reset.ts";
 import type { MailTexts } from "./mail-text.ts";
 import { digest, type DigestData } from "./texts/digest.ts";
 import { expiryNotice, type ExpiryNoticeData } from "./texts/expiry-notice.ts";
@@ -16,6 +18,8 @@ export interface MailData {
   "validation-code": ValidationCodeData;
   "new-device": NewDeviceData;
   "sign-in-code": SignInCodeData;
+  "password-reset": ValidationCodeData;
+  "account-changed": AccountChangedData;
 }
 
 /** One of the mails that we send. */
@@ -30,4 +34,6 @@ export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]>
   "validation-code": validationCode,
   "new-device": newDevice,
   "sign-in-code": signInCode,
+  "password-reset": passwordReset,
+  "account-changed": accountChanged,
 };

@@ -145,6 +145,7 @@ describe("the entities", () => {
       "search_words",
       "sign_in_codes",
       "suspected_notices",
+      "validations",
     ]);
   });
 });

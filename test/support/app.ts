@@ -98,6 +98,7 @@ function testConfig(overrides: Partial<Config>): Config {
     keyring: null,
     organisation: { name: "Example Health", domains: ["insurer.example"] },
     defaultLanguage: "EN",
+    enrolmentKind: "MEMBER",
     session: { idleMinutes: 60, hours: 12 },
     emailCodes: false,
     introspection: "signed-in",
