@@ -32,7 +32,7 @@ class SignInPayload {
 }
 
 @ObjectType({ description: "The session has ended, here and on every open socket." })
-class SignOutPayload {
+export class SignOutPayload {
   @Field(() => Date, { description: "When it ended." })
   signedOutAt!: Date;
 }

@@ -10,6 +10,7 @@ const MAX_CLIENT_LENGTH = 200;
 
 /** A fresh session: the token is shown once, here, and only its hash is kept. */
 export interface SignedIn {
+  sessionId: string;
   token: string;
   expiresAt: Date;
   account: Account;
@@ -19,10 +20,11 @@ export interface SignedIn {
 export async function startSession(ctx: Ctx, account: Account, method: SignInMethod): Promise<SignedIn> {
   const token = randomBytes(32).toString("base64url");
   const now = ctx.clock.now();
+  const sessionId = newId(now);
   const expiresAt = after(now, ctx.config.session.hours * HOUR);
   await inTransaction(ctx, async (ctx) => {
     const session = {
-      uuid: newId(now),
+      uuid: sessionId,
       accountId: account.uuid,
       tokenHash: ctx.keyedHash.hash("session-token", token),
       client: ctx.client.slice(0, MAX_CLIENT_LENGTH),
@@ -33,5 +35,5 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
     await record(ctx, { action: "session.started", actorId: account.uuid, subjectId: session.uuid, code: method });
   });
   ctx.setSessionCookie(token, expiresAt);
-  return { token, expiresAt, account: Object.assign(account, { lastSignedInAt: now }) };
+  return { sessionId, token, expiresAt, account: Object.assign(account, { lastSignedInAt: now }) };
 }

@@ -6,6 +6,7 @@ export const attemptRules = {
   "sign-in/source": { free: 50 },
   "verify-notice/source": { free: 30 },
   "report-notice/source": { free: 10 },
+  "single-sign-on/source": { free: 1000 },
 } as const;
 
 /** One of the things that are counted. */

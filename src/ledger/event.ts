@@ -6,7 +6,12 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
  */
 export const actions = {
   "session.started": "Somebody signed in; `code` says by what means.",
-  "session.ended": "A session was ended by its owner.",
+  "session.ended": "A session was ended by its owner, or for the reason that `code` names.",
+  "account.created": "An account was made; `code` says by what means.",
+  "account.role-changed": "What an account is to the organisation changed; `code` says to what.",
+  "account.address-changed": "The address of an account changed.",
+  "identity.linked": "An identity at the organisation's identity provider was bound to an account; `code` says by which protocol.",
+  "sign-in.refused": "The identity provider vouched for somebody who may not enter; `code` says why.",
   "message.sent": "A message was sent from this mailbox.",
   "message.received": "A message came into this mailbox.",
   "message.opened": "A message was opened for the first time in this mailbox.",

@@ -28,10 +28,7 @@ export async function mailboxesFor(ctx: Ctx, addresses: readonly string[]): Prom
   });
 }
 
-const mailboxesByAddress = statement<RecipientMailbox>(
-  "mailboxes-by-address",
-  `select id, address, kind from mailboxes where address = any ($1::text[])`,
-);
+const mailboxesByAddress = statement<RecipientMailbox>("mailboxes-by-address", `select id, address, kind from mailboxes where address = any ($1::text[])`);
 
 const addWaitingMailboxes = statement(
   "mailboxes-add-waiting",

@@ -36,6 +36,7 @@ type Variables = Record<string, unknown>;
 const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: readonly string[]) => Variables> = {
   "Query.viewer": () => ({}),
   "Query.sessions": () => ({}),
+  "Query.signInMethods": () => ({}),
   "Query.limits": () => ({}),
   "Query.clock": () => ({}),
   "Query.node": ({ Message }) => ({ id: Message }),
@@ -85,7 +86,7 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
 };
 
 /** What somebody who is not signed in may run. All else is 401 before anybody looks at it. */
-const openToAnonymous = ["Query.viewer", "Query.verifyNotice", "Mutation.signIn", "Mutation.reportSuspectedNotice"];
+const openToAnonymous = ["Query.viewer", "Query.signInMethods", "Query.verifyNotice", "Mutation.signIn", "Mutation.reportSuspectedNotice"];
 /** What only administrators may run, whom it answers in tests of its own. */
 const forAdministrators = ["Query.auditEvents", "Query.auditSeals", "Query.suspectedNotices", "Mutation.advanceClock"];
 

@@ -131,6 +131,7 @@ describe("the entities", () => {
       "notices",
       "notification_preferences",
       "outbox",
+      "provider_sessions",
       "published_seals",
       "released_blobs",
       "reminders",
@@ -142,6 +143,8 @@ describe("the entities", () => {
       "search_days",
       "search_gathered_days",
       "search_words",
+      "sign_in_requests",
+      "spent_logouts",
       "suspected_notices",
     ]);
   });
