@@ -7,6 +7,7 @@ const order = [
   ["mailer"],
   ["accounts"],
   ["mailboxes"],
+  ["single-sign-on"],
   ["attachments"],
   ["words"],
   ["messages"],

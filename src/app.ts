@@ -18,6 +18,7 @@ import { destroyPastKeys } from "./retention/destroy-keys.ts";
 import { mustNotHaveBeenMoved, SandboxClock } from "./sandbox/sandbox-clock.ts";
 import { createSchema } from "./schema.ts";
 import { createHttp } from "./server/http.ts";
+import { checkSingleSignOn } from "./single-sign-on/saml-provider.ts";
 import { createBlobStore } from "./vault/create-blob-store.ts";
 import { createKeyring } from "./vault/create-keyring.ts";
 import { DataKeys } from "./vault/data-keys.ts";
@@ -103,6 +104,7 @@ export async function startApp(config: Config, { clock: realTime = systemClock, 
 
 async function startApi(services: Services, closing: (() => Promise<unknown>)[]): Promise<string> {
   const { config, dataSource } = services;
+  await checkSingleSignOn(config);
   const readiness = {
     async check() {
       if (await dataSource.showMigrations()) throw new Error("Migrations are pending");

@@ -82,6 +82,55 @@ export const settings = {
   BRAND_LOGO: setting("", "file with the logo in mail, PNG (which all mail programs show) or SVG, at most 100 KB; it is sent along", optional(asIs)),
   SUPPORT_CONTACT: setting("", "whom mail tells people to ask: a telephone number, an address, in a few words", optional(oneLine)),
   CLAMD: setting("", "where ClamAV's clamd scans files, as `tcp://host:port` or `unix:/path`; unset scans none", optional(clamd)),
+  SSO_NAME: setting("Single sign-on", "what the login page calls single sign-on", (text) => text),
+  OIDC_ISSUER: setting(
+    "",
+    "issuer of the OpenID Connect provider that signs employees in ([`docs/sign-in/single-sign-on.md`](docs/sign-in/single-sign-on.md)), with https unless it is on this machine",
+    optional(providerAddress),
+  ),
+  OIDC_CLIENT_ID: setting("", "what this server is called at the provider", (text) => text),
+  OIDC_CLIENT_SECRET: setting("", "this server's secret at the provider; unset is a public client, which PKCE protects", (text) => text),
+  OIDC_CLIENT_SECRET_FILE: setting("", "file that holds the secret, read anew each time", (text) => text),
+  OIDC_SCOPES: setting("openid email profile", "scopes to ask for, separated by spaces", scopes),
+  OIDC_VERIFIED_CLAIM: setting("email_verified", "claim that must be true for an address to count; Entra ID calls it `xms_edov`", (text) => text),
+  OIDC_GROUPS_CLAIM: setting("groups", "claim that names somebody's groups", (text) => text),
+  OIDC_ADMIN_GROUP: setting(
+    "",
+    "group whose members are administrators; unset leaves roles alone",
+    optional((text) => text),
+  ),
+  OIDC_EMPLOYEE_GROUP: setting(
+    "",
+    "group that one must be in to enter; unset lets everybody of the organisation's domains in",
+    optional((text) => text),
+  ),
+  SAML_ENTRY_POINT: setting("", "where the SAML identity provider signs employees in (redirect binding)", optional(providerAddress)),
+  SAML_IDP_ISSUER: setting("", "entity id of the identity provider", (text) => text),
+  SAML_IDP_CERT: setting("", "file with the certificates (PEM) that it signs with, read anew each time", (text) => text),
+  SAML_LOGOUT_URL: setting("", "where it signs people out (redirect binding); unset signs out here only", optional(providerAddress)),
+  SAML_ISSUER: setting(
+    "",
+    "entity id of this server; unset is the address of its metadata",
+    optional((text) => text),
+  ),
+  SAML_SIGNING_KEY: setting(
+    "",
+    "file with the private key and the certificate (PEM) that sign our requests; unset signs none",
+    optional((text) => text),
+  ),
+  SAML_ADDRESS_ATTRIBUTE: setting("email", "attribute that holds the e-mail address", (text) => text),
+  SAML_NAME_ATTRIBUTE: setting("displayName", "attribute that holds the name to show", (text) => text),
+  SAML_GROUPS_ATTRIBUTE: setting("groups", "attribute that names somebody's groups", (text) => text),
+  SAML_ADMIN_GROUP: setting(
+    "",
+    "group whose members are administrators; unset leaves roles alone",
+    optional((text) => text),
+  ),
+  SAML_EMPLOYEE_GROUP: setting(
+    "",
+    "group that one must be in to enter; unset lets everybody of the organisation's domains in",
+    optional((text) => text),
+  ),
   LOG_LEVEL: setting(
     "",
     "`trace`, `debug`, `info` (production), `warn` (demo), `error` or `silent`",
@@ -139,6 +188,44 @@ export interface TransitSettings {
   readonly namespace: string | null;
 }
 
+/** What single sign-on's two protocols share. */
+interface ProviderSettings {
+  /** What the login page calls it. */
+  readonly name: string;
+  /** The group whose members are administrators; null leaves roles alone. */
+  readonly adminGroup: string | null;
+  /** The group that one must be in to enter; null lets everybody of the organisation's domains in. */
+  readonly employeeGroup: string | null;
+}
+
+/** An OpenID Connect provider. Of `clientSecret` and `clientSecretFile` at most one is set; neither is a public client. */
+export interface OidcSettings extends ProviderSettings {
+  readonly kind: "oidc";
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly clientSecretFile: string;
+  readonly scopes: string;
+  readonly verifiedClaim: string;
+  readonly groupsClaim: string;
+}
+
+/** A SAML 2.0 identity provider. */
+export interface SamlSettings extends ProviderSettings {
+  readonly kind: "saml";
+  readonly entryPoint: string;
+  readonly idpIssuer: string;
+  /** A file, like `signingKey`. */
+  readonly idpCert: string;
+  readonly logoutUrl: string | null;
+  /** Null is the address of our metadata. */
+  readonly issuer: string | null;
+  readonly signingKey: string | null;
+  readonly addressAttribute: string;
+  readonly nameAttribute: string;
+  readonly groupsAttribute: string;
+}
+
 /** What production needs where it runs the worker, which alone seals the ledger and sends mail. */
 export const requiredByWorker = ["AUDIT_SIGNING_KEY", "SMTP_URL", "MAIL_FROM"] as const;
 
@@ -181,6 +268,8 @@ export interface Config {
   readonly logLevel: string;
   /** Null where files are not scanned for malware. */
   readonly clamd: ClamdAddress | null;
+  /** Null where employees sign in by their own means only. */
+  readonly singleSignOn: OidcSettings | SamlSettings | null;
   readonly limits: Limits;
 }
 
@@ -239,6 +328,39 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (env.DEMO_PASSWORD) faults.push("DEMO_PASSWORD must not be set in production");
     if (publicUrl && !publicUrl.startsWith("https:") && env.NODE_ENV === "production") faults.push("PUBLIC_URL must begin with https: in production");
   }
+  const oidc: OidcSettings = {
+    kind: "oidc",
+    name: read("SSO_NAME", settings.SSO_NAME, ""),
+    issuer: read("OIDC_ISSUER", settings.OIDC_ISSUER, null) ?? "",
+    clientId: read("OIDC_CLIENT_ID", settings.OIDC_CLIENT_ID, ""),
+    clientSecret: read("OIDC_CLIENT_SECRET", settings.OIDC_CLIENT_SECRET, ""),
+    clientSecretFile: read("OIDC_CLIENT_SECRET_FILE", settings.OIDC_CLIENT_SECRET_FILE, ""),
+    scopes: read("OIDC_SCOPES", settings.OIDC_SCOPES, ""),
+    verifiedClaim: read("OIDC_VERIFIED_CLAIM", settings.OIDC_VERIFIED_CLAIM, ""),
+    groupsClaim: read("OIDC_GROUPS_CLAIM", settings.OIDC_GROUPS_CLAIM, ""),
+    adminGroup: read("OIDC_ADMIN_GROUP", settings.OIDC_ADMIN_GROUP, null),
+    employeeGroup: read("OIDC_EMPLOYEE_GROUP", settings.OIDC_EMPLOYEE_GROUP, null),
+  };
+  const saml: SamlSettings = {
+    kind: "saml",
+    name: oidc.name,
+    entryPoint: read("SAML_ENTRY_POINT", settings.SAML_ENTRY_POINT, null) ?? "",
+    idpIssuer: read("SAML_IDP_ISSUER", settings.SAML_IDP_ISSUER, ""),
+    idpCert: read("SAML_IDP_CERT", settings.SAML_IDP_CERT, ""),
+    logoutUrl: read("SAML_LOGOUT_URL", settings.SAML_LOGOUT_URL, null),
+    issuer: read("SAML_ISSUER", settings.SAML_ISSUER, null),
+    signingKey: read("SAML_SIGNING_KEY", settings.SAML_SIGNING_KEY, null),
+    addressAttribute: read("SAML_ADDRESS_ATTRIBUTE", settings.SAML_ADDRESS_ATTRIBUTE, ""),
+    nameAttribute: read("SAML_NAME_ATTRIBUTE", settings.SAML_NAME_ATTRIBUTE, ""),
+    groupsAttribute: read("SAML_GROUPS_ATTRIBUTE", settings.SAML_GROUPS_ATTRIBUTE, ""),
+    adminGroup: read("SAML_ADMIN_GROUP", settings.SAML_ADMIN_GROUP, null),
+    employeeGroup: read("SAML_EMPLOYEE_GROUP", settings.SAML_EMPLOYEE_GROUP, null),
+  };
+  const [isOidc, isSaml] = [oidc.issuer !== "", saml.entryPoint !== ""];
+  if (isOidc && isSaml) faults.push("OIDC_ISSUER and SAML_ENTRY_POINT must not both be set");
+  const neededForSso = isOidc ? (["OIDC_CLIENT_ID", "PUBLIC_URL"] as const) : isSaml ? (["SAML_IDP_ISSUER", "SAML_IDP_CERT", "PUBLIC_URL"] as const) : [];
+  for (const name of neededForSso) if (!env[name]?.trim() && (demo || name !== "PUBLIC_URL")) faults.push(`${name} is missing: ${settings[name].about}`);
+  if (oidc.clientSecret && oidc.clientSecretFile) faults.push("OIDC_CLIENT_SECRET and OIDC_CLIENT_SECRET_FILE must not both be set");
   const bucket = read("BLOB_STORE", settings.BLOB_STORE, null);
   const s3 = { endpoint: read("S3_ENDPOINT", settings.S3_ENDPOINT, null), region: read("S3_REGION", settings.S3_REGION, null) };
   for (const name of ["S3_ENDPOINT", "S3_REGION"] as const)
@@ -290,6 +412,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     },
     logLevel: read("LOG_LEVEL", settings.LOG_LEVEL, null) ?? (demo ? "warn" : "info"),
     clamd: read("CLAMD", settings.CLAMD, null),
+    singleSignOn: isOidc ? oidc : isSaml ? saml : null,
     limits: defaultLimits,
   };
   if (faults.length > 0) throw new ConfigError(faults);
@@ -464,10 +587,24 @@ function keyring(text: string): { kind: "file"; path: string } | { kind: "aws-km
 /** Data keys travel there unwrapped. */
 function vaultAddress(text: string): string {
   const address = url(text);
-  if (address.startsWith("http:") && !loopback.includes(new URL(address).hostname)) {
-    throw new Error("must begin with https: unless Vault is on this machine");
-  }
+  if (!isConfidential(address)) throw new Error("must begin with https: unless Vault is on this machine");
   return address;
+}
+
+/** As it was written: an issuer is compared letter by letter, its last slash included. */
+function providerAddress(text: string): string {
+  if (!isConfidential(url(text))) throw new Error("must begin with https: unless the provider is on this machine");
+  return text;
+}
+
+function isConfidential(address: string): boolean {
+  return address.startsWith("https:") || loopback.includes(new URL(address).hostname);
+}
+
+function scopes(text: string): string {
+  const words = text.split(/[\s,]+/);
+  if (!words.includes("openid")) throw new Error(`must hold openid, not "${text}"`);
+  return words.join(" ");
 }
 
 /** Its faults never quote it. */

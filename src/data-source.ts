@@ -16,9 +16,10 @@ import { Draft } from "./messages/draft.ts";
 import { Message } from "./messages/message.ts";
 import { Recipient } from "./messages/recipient.ts";
 import { Hold } from "./retention/hold.ts";
+import { Identity } from "./single-sign-on/identity.ts";
 
 /** Every table that has an entity. */
-export const entities = [Account, Session, Device, Mailbox, MailboxHolder, Message, Recipient, Copy, Draft, Attachment, Hold, Event];
+export const entities = [Account, Session, Device, Mailbox, MailboxHolder, Identity, Message, Recipient, Copy, Draft, Attachment, Hold, Event];
 
 /** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
 const migrations = [
@@ -36,6 +37,7 @@ const migrations = [
   migration("0012-sending", 1_764_806_400_000),
   migration("0013-enrolment", 1_764_892_800_000),
   migration("0014-sign-in", 1_764_979_200_000),
+  migration("0016-single-sign-on", 1_765_152_000_000),
 ];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */

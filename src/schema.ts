@@ -23,6 +23,7 @@ import { NodeResolver } from "./node-resolver.ts";
 import { HeldMessageResolver, HoldResolver } from "./retention/hold-resolver.ts";
 import { TombstoneResolver } from "./retention/tombstone-resolver.ts";
 import { ClockResolver } from "./sandbox/clock-resolver.ts";
+import { SignInMethodsResolver, SignOutRedirectResolver } from "./single-sign-on/single-sign-on-resolver.ts";
 import { SearchConnectionResolver, SearchResolver } from "./search/search-resolver.ts";
 
 /** type-graphql asks for one although each of our subscriptions brings its own source. */
@@ -50,6 +51,8 @@ export function createSchema(): GraphQLSchema {
       PasswordResolver,
       EnrolmentResolver,
       AccountResolver,
+      SignInMethodsResolver,
+      SignOutRedirectResolver,
       LimitsResolver,
       MailboxResolver,
       MailboxMessagesResolver,

@@ -143,6 +143,30 @@ test("mail is signed and looks as the settings say", () => {
   expect(brand).toEqual({ colour: "#0a7b5c", logoFile: "/run/logo.png", supportContact: "0800 123 456" });
 });
 
+test("employees sign in by themselves unless a provider is named, which is of one kind", () => {
+  expect(readConfig(production).singleSignOn).toBeNull();
+  const oidc = { OIDC_ISSUER: "https://login.example/tenant/", OIDC_CLIENT_ID: "mailbox", OIDC_CLIENT_SECRET_FILE: "/run/secret", SSO_NAME: "Our sign-in" };
+  expect(readConfig({ ...production, ...oidc }).singleSignOn).toEqual({
+    kind: "oidc",
+    name: "Our sign-in",
+    issuer: "https://login.example/tenant/",
+    clientId: "mailbox",
+    clientSecret: "",
+    clientSecretFile: "/run/secret",
+    scopes: "openid email profile",
+    verifiedClaim: "email_verified",
+    groupsClaim: "groups",
+    adminGroup: null,
+    employeeGroup: null,
+  });
+  const saml = { SAML_ENTRY_POINT: "https://login.example/sso", SAML_IDP_ISSUER: "https://login.example", SAML_IDP_CERT: "/run/idp.pem" };
+  expect(readConfig({ ...production, ...saml, SAML_ADMIN_GROUP: "admins" }).singleSignOn).toMatchObject({
+    kind: "saml",
+    adminGroup: "admins",
+    logoutUrl: null,
+  });
+});
+
 describe("a wrong setting is named with what is wrong about it:", () => {
   test.each<[name: keyof typeof settings, value: string, fault: string]>([
     ["PORT", "http", 'must be a whole number from 0 to 65535, not "http"'],
@@ -192,6 +216,9 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     ["MAIL_BOUNCE_DOMAIN", "bounces@insurer.example", 'must hold domain names, not "bounces@insurer.example"'],
     ["BRAND_COLOUR", "blue", 'must have the form #rrggbb, not "blue"'],
     ["SUPPORT_CONTACT", "call\nus", "must be one line of at most 200 characters"],
+    ["OIDC_ISSUER", "http://login.example", "must begin with https: unless the provider is on this machine"],
+    ["SAML_ENTRY_POINT", "http://login.example/sso", "must begin with https: unless the provider is on this machine"],
+    ["OIDC_SCOPES", "email profile", 'must hold openid, not "email profile"'],
     ["LOG_LEVEL", "loud", 'must be one of trace, debug, info, warn, error, silent, not "loud"'],
   ])("%s=%s %s", (name, value, fault) => {
     expect(faultsOf({ [name]: value })).toEqual([`${name} ${fault}`]);
@@ -225,6 +252,21 @@ describe("a wrong setting is named with what is wrong about it:", () => {
     expect(faultsOf(vault)).toEqual([oneToken]);
     expect(faultsOf({ ...vault, VAULT_TOKEN: "hvs.a", VAULT_TOKEN_FILE: "/run/token" })).toEqual([oneToken]);
     expect(faultsOf({ ...vault, VAULT_TOKEN: "hvs.a" })).toEqual([]);
+  });
+
+  test("single sign-on needs a client, a public address, and one provider", () => {
+    const oidc = { OIDC_ISSUER: "https://login.example", OIDC_CLIENT_ID: "mailbox" };
+    const saml = { SAML_ENTRY_POINT: "https://login.example/sso", SAML_IDP_ISSUER: "https://login.example", SAML_IDP_CERT: "/run/idp.pem" };
+    const missing = (name: keyof typeof settings): string => `${name} is missing: ${settings[name].about}`;
+    expect(faultsOf({ ...production, ...oidc })).toEqual([]);
+    expect(faultsOf({ ...production, ...saml })).toEqual([]);
+    expect(faultsOf(oidc)).toEqual([missing("PUBLIC_URL")]);
+    expect(faultsOf({ ...production, OIDC_ISSUER: oidc.OIDC_ISSUER })).toEqual([missing("OIDC_CLIENT_ID")]);
+    expect(faultsOf({ ...production, SAML_ENTRY_POINT: saml.SAML_ENTRY_POINT })).toEqual([missing("SAML_IDP_ISSUER"), missing("SAML_IDP_CERT")]);
+    expect(faultsOf({ ...production, ...oidc, ...saml })).toEqual(["OIDC_ISSUER and SAML_ENTRY_POINT must not both be set"]);
+    expect(faultsOf({ ...production, ...oidc, OIDC_CLIENT_SECRET: "a", OIDC_CLIENT_SECRET_FILE: "/b" })).toEqual([
+      "OIDC_CLIENT_SECRET and OIDC_CLIENT_SECRET_FILE must not both be set",
+    ]);
   });
 
   test("all of them together, one a line", () => {

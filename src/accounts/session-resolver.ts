@@ -81,7 +81,7 @@ class SignInPayload extends SessionBegun {}
 class SignInWithCodePayload extends SessionBegun {}
 
 @ObjectType({ description: "The session has ended, here and on every open socket." })
-class SignOutPayload {
+export class SignOutPayload {
   @Field(() => Date, { description: "When it ended." })
   signedOutAt!: Date;
 }

@@ -14,6 +14,7 @@ const MAX_CLIENT_LENGTH = 200;
 
 /** A fresh session: the token is shown once, here, and only its hash is kept. */
 export interface SignedIn {
+  sessionId: string;
   token: string;
   expiresAt: Date;
   account: Account;
@@ -28,11 +29,12 @@ export interface SignedIn {
 export async function startSession(ctx: Ctx, account: Account, method: SignInMethod): Promise<SignedIn> {
   const token = randomBytes(32).toString("base64url");
   const now = ctx.clock.now();
+  const sessionId = newId(now);
   const expiresAt = after(now, ctx.config.session.hours * HOUR);
   const { device, previousSignInAt } = await inTransaction(ctx, async (ctx) => {
     const device = await useDevice(ctx, account);
     const session = {
-      uuid: newId(now),
+      uuid: sessionId,
       accountId: account.uuid,
       tokenHash: ctx.keyedHash.hash("session-token", token),
       client: ctx.client.slice(0, MAX_CLIENT_LENGTH),
@@ -55,7 +57,7 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
   });
   ctx.setSessionCookie(token, expiresAt);
   keepDeviceCookie(ctx, device);
-  return { token, expiresAt, account: Object.assign(account, { lastSignedInAt: now, previousSignInAt }), deviceToken: device.token };
+  return { sessionId, token, expiresAt, account: Object.assign(account, { lastSignedInAt: now, previousSignInAt }), deviceToken: device.token };
 }
 
 const noteSignIn = statement<{ previousSignInAt: Date | null }>(

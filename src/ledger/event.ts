@@ -6,7 +6,6 @@ import { Column, Entity, PrimaryColumn } from "typeorm";
  */
 export const actions = {
   "session.started": "Somebody signed in; `code` says by what means.",
-  "session.ended": "A session was ended by its owner.",
   "device.added": "Somebody signed in on a device on which the account had not signed in before, and was written to.",
   "device.revoked": "A device was revoked by its owner; it is not known any more.",
   "sign-in.throttled": "Sign-ins have to wait because too many failed; `code` says what they were counted by. Once in 15 minutes.",
@@ -19,8 +18,13 @@ export const actions = {
   "account.updated": "Somebody changed what their account says about them.",
   "account.password-changed": "Somebody changed their password; all other sessions ended.",
   "account.password-reset": "Somebody set a new password by a code that was mailed; all sessions ended.",
-  "account.address-changed": "Somebody changed the address of their account.",
+  "account.address-changed": "The address of an account changed.",
   "account.closed": "Somebody closed their account.",
+  "session.ended": "A session was ended by its owner, or for the reason that `code` names.",
+  "account.created": "An account was made; `code` says by what means.",
+  "account.role-changed": "What an account is to the organisation changed; `code` says to what.",
+  "identity.linked": "An identity at the organisation's identity provider was bound to an account; `code` says by which protocol.",
+  "sign-in.refused": "The identity provider vouched for somebody who may not enter; `code` says why.",
   "message.sent": "A message was sent from this mailbox.",
   "message.received": "A message came into this mailbox.",
   "message.opened": "A message was opened for the first time in this mailbox.",

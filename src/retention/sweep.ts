@@ -6,13 +6,14 @@ import { before, DAY, HOUR } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
+import { dropStaleRequests } from "../single-sign-on/sign-in-request.ts";
 import { destroyPastKeys } from "./destroy-keys.ts";
 
 const BATCH = 500;
 /** A session that has ended stays in the database for so long, for whoever asks what happened. */
 const ENDED_SESSION_DAYS = 30;
 
-/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions, forgotten devices, old counts and codes. */
+/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions, sign-ins that nobody came back from, forgotten devices, old counts and codes. */
 export async function sweep(ctx: Ctx): Promise<void> {
   const now = ctx.clock.now();
   const { idempotencyHours } = ctx.config.limits;
@@ -21,6 +22,7 @@ export async function sweep(ctx: Ctx): Promise<void> {
   await untilLess(() => sweepUploads(ctx));
   await untilLess(() => expireDrafts(ctx, now));
   await untilLess(async () => (await ctx.db.run(dropKeys, [before(now, idempotencyHours * HOUR), BATCH])).length);
+  await untilLess(() => dropStaleRequests(ctx, BATCH));
   await untilLess(async () => (await ctx.db.run(dropSessions, [before(now, ENDED_SESSION_DAYS * DAY), BATCH])).length);
   await untilLess(() => sweepDevices(ctx, BATCH));
   await untilLess(() => sweepSignInCodes(ctx, BATCH));

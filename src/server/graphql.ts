@@ -64,6 +64,7 @@ const openFields = new Set([
   "__typename",
   "viewer",
   "signIn",
+  "signInMethods",
   "requestSignInCode",
   "signInWithCode",
   "verifyNotice",

@@ -17,6 +17,7 @@ import { demoMailPages } from "./demo-mail.ts";
 import { createApollo, createValidator, isOpenToAnonymous, notSignedIn, type RequestCtx } from "./graphql.ts";
 import { type Readiness, health } from "./health.ts";
 import { playground, type PlaygroundConfig } from "./playground.ts";
+import { singleSignOn } from "./single-sign-on.ts";
 import { serveSubscriptions } from "./subscriptions.ts";
 import { readUpload, UploadRefused } from "./uploads.ts";
 
@@ -78,19 +79,19 @@ export async function createHttp({
   app.setNotFoundHandler((_request, reply) => reply.code(404).send(failure(ProblemCode.NOT_FOUND, "There is nothing at this address.")));
   app.addContentTypeParser("multipart/form-data", (_request, _payload, done) => done(null));
 
+  const callerOf = (request: FastifyRequest, reply: FastifyReply) => ({
+    requestId: request.id,
+    client: request.headers["user-agent"] ?? "",
+    source: request.ip,
+    setSessionCookie: cookieSetter(reply, cookieName(config.publicUrl)),
+    deviceToken: cookieIn(request.headers, deviceCookie),
+    setDeviceCookie: cookieSetter(reply, deviceCookie),
+  });
   const ctxOf = new WeakMap<FastifyRequest, RequestCtx>();
   const authenticated = async (request: FastifyRequest, reply: FastifyReply): Promise<RequestCtx> => {
     const known = ctxOf.get(request);
     if (known) return known;
-    const caller = {
-      requestId: request.id,
-      client: request.headers["user-agent"] ?? "",
-      source: request.ip,
-      setSessionCookie: cookieSetter(reply, cookieName(config.publicUrl)),
-      deviceToken: cookieIn(request.headers, deviceCookie),
-      setDeviceCookie: cookieSetter(reply, deviceCookie),
-      selects: new Set<string>(),
-    };
+    const caller = { ...callerOf(request, reply), selects: new Set<string>() };
     const viewer = await authenticate(createCtx(services, caller), request.headers);
     const ctx = { ...createCtx(services, { ...caller, viewer }), selects: caller.selects };
     ctxOf.set(request, ctx);
@@ -144,6 +145,13 @@ export async function createHttp({
     bytes.on("error", (error) => log.error({ requestId: request.id, err: error }, "an export of the audit broke off"));
     return reply.headers(headers).send(bytes);
   });
+
+  if (config.singleSignOn !== null)
+    await app.register(singleSignOn, {
+      settings: config.singleSignOn,
+      config,
+      ctxOf: (request: FastifyRequest, reply: FastifyReply) => createCtx(services, callerOf(request, reply)),
+    });
 
   await app.register(health, { readiness });
   await playground(app, { directory: path.join(import.meta.dirname, "..", "..", "dist", "playground"), config: playgroundConfig });

@@ -253,7 +253,7 @@ test("only a bearer token of the right form in its header is looked at", async (
 test("signing out ends this session and no other", async () => {
   const { client: here } = await member(app, "signs-out");
   const there = await Client.signIn(app.url, "signs-out", PASSWORD);
-  expect((await here.run(SignOutDocument, {})).signOut).toEqual({ signedOutAt: app.clock.now().toISOString() });
+  expect((await here.run(SignOutDocument, {})).signOut).toEqual({ signedOutAt: app.clock.now().toISOString(), redirectUrl: null });
   expect(await isAlive(here)).toBe(false);
   expect(await isAlive(there)).toBe(true);
 });

@@ -37,6 +37,7 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Query.viewer": () => ({}),
   "Query.sessions": () => ({}),
   "Query.devices": () => ({}),
+  "Query.signInMethods": () => ({}),
   "Query.limits": () => ({}),
   "Query.clock": () => ({}),
   "Query.node": ({ Message }) => ({ id: Message }),
@@ -103,6 +104,7 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
 /** What somebody who is not signed in may run. All else is 401 before anybody looks at it. */
 const openToAnonymous = [
   "Query.viewer",
+  "Query.signInMethods",
   "Query.verifyNotice",
   "Mutation.reportSuspectedNotice",
   "Mutation.signIn",

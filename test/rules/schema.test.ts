@@ -132,6 +132,7 @@ describe("the entities", () => {
       "notices",
       "notification_preferences",
       "outbox",
+      "provider_sessions",
       "published_seals",
       "released_blobs",
       "reminders",
@@ -144,6 +145,8 @@ describe("the entities", () => {
       "search_gathered_days",
       "search_words",
       "sign_in_codes",
+      "sign_in_requests",
+      "spent_logouts",
       "suspected_notices",
       "validations",
     ]);

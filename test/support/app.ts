@@ -110,6 +110,7 @@ function testConfig(overrides: Partial<Config>): Config {
     brand: { colour: "#1f5fa8", logoFile: null, supportContact: null },
     logLevel: "info",
     clamd: null,
+    singleSignOn: null,
     limits: defaultLimits,
     ...overrides,
   };
