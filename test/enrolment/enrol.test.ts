@@ -313,7 +313,7 @@ test("there is no other way to register: no mutation makes an account or a sessi
   const mutations = Object.values(createSchema().getMutationType()?.getFields() ?? {});
   const noticeToken = await noticeFor(app, "walker@mail.example");
   await askedCode(app, "walker@mail.example", noticeToken);
-  const count = async (): Promise<unknown> =>
+  const count = async (): Promise<object | undefined> =>
     (await sql(app, "select (select count(*) from accounts) as accounts, (select count(*) from sessions) as sessions"))[0];
   const before = await count();
   const opened: string[] = [];
@@ -324,13 +324,11 @@ test("there is no other way to register: no mutation makes an account or a sessi
       ["noticeToken", "token", "code", "enrolmentToken", "resetToken", "userId", "userIdOrAddress", "address"].map((field) => [field, noticeToken]),
     );
     const words = { ...input, password: NEW_PASSWORD, newPassword: NEW_PASSWORD, displayName: "Walker", language: "EN" };
-    const { status, data } = await new Client(app.url).send(document, { input: accepted(args[0]?.type, words) });
-    if (status === 401) continue;
-    opened.push(name);
-    expect({ name, data }).toMatchObject({ name, data: { [name]: { __typename: expect.stringMatching(/^(Problem|Request\w+Payload)$/) } } });
+    const { status } = await new Client(app.url).send(document, { input: accepted(args[0]?.type, words) });
+    if (status !== 401) opened.push(name);
+    expect({ name, status, ...(await count()) }).toEqual({ name, status, ...before });
   }
-  expect(opened.toSorted()).toEqual(["enrol", "requestPasswordReset", "requestValidation", "resetPassword", "signIn", "validateAddress"]);
-  expect(await count()).toEqual(before);
+  expect(opened).toEqual(expect.arrayContaining(["enrol", "requestPasswordReset", "requestValidation", "resetPassword", "signIn", "validateAddress"]));
   await app.runJobsOnce(); // One of them did ask for a code
   const enrolmentToken = await validated(app, "walker@mail.example");
   expect(await tryToEnrol(app, enrolmentToken)).toHaveProperty("token"); // So it would show
