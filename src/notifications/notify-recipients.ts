@@ -5,13 +5,13 @@ import { statement } from "../db/database.ts";
 import { firstIdAt, newId } from "../ids.ts";
 import { type Happening, record } from "../ledger/record.ts";
 import { Language } from "../mailer/language.ts";
+import { isDead } from "../mailer/dead-addresses.ts";
 import type { MailKind } from "../mailer/mail-kinds.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
 import type { NoticeData } from "../mailer/texts/notice.ts";
 import type { MailboxKind } from "../mailboxes/mailbox.ts";
 import type { DueNoticeKind } from "../messages/recipient.ts";
 import { WARNING_DAYS } from "../retention/warn-of-expiry.ts";
-import { deadAddresses } from "./dead-addresses.ts";
 import { changeDeliveries, type DeliveryKey } from "./deliveries.ts";
 import { type Decision, decideNotice, startOfHour } from "./notice-policy.ts";
 import { defaultPreferences, type NotificationPreferences } from "./notification-preferences.ts";
@@ -196,7 +196,7 @@ interface Notice {
 async function addresseesOf(ctx: Ctx, mailboxIds: readonly string[]): Promise<Map<string, AddresseeRow>> {
   const now = ctx.clock.now();
   const rows = await ctx.db.run(addressees, [mailboxIds, now, firstIdAt(startOfHour(now)), ctx.config.limits.maxNoticesPerHour]);
-  const dead = await deadAddresses(
+  const dead = await isDead(
     ctx,
     rows.map(({ address }) => address),
   );

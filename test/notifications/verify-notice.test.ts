@@ -7,6 +7,7 @@ import {
 } from "../../operations/generated/operations.ts";
 import { print } from "graphql";
 import { AccountKind } from "../../src/accounts/account.ts";
+import { attemptRules } from "../../src/accounts/throttle.ts";
 import { after, HOUR, SECOND } from "../../src/clock.ts";
 import { notifyRecipients } from "../../src/notifications/notify-recipients.ts";
 import { newReference, readReference } from "../../src/notifications/reference.ts";
@@ -15,6 +16,7 @@ import { Client } from "../support/client.ts";
 import { deliver } from "../support/mail.ts";
 import { mailsTo } from "../support/mails.ts";
 import { employee, member, signedInPerson, type SignedInPerson } from "../support/people.ts";
+import { forgetAttempts } from "../support/signing-in.ts";
 import { eventsOf, sql } from "../support/sql.ts";
 import { send } from "../support/writing.ts";
 
@@ -35,6 +37,8 @@ beforeAll(async () => {
 });
 
 afterAll(() => app.close());
+
+beforeEach(() => forgetAttempts(app));
 
 async function referenceIn(address: string): Promise<string> {
   return ((await mailsTo(app, address)).at(-1)?.data as { reference: string }).reference;
@@ -72,9 +76,12 @@ test("references are read as they are written, and no two are alike", () => {
 test("a reference of ours and any other take the same time", async () => {
   const body = (text: string) => JSON.stringify({ query: print(VerifyNoticeDocument), variables: { reference: text } });
   const time = async (text: string): Promise<number> => {
+    await forgetAttempts(app); // Whoever has to wait is not answered
     const began = performance.now();
-    await (await fetch(`${app.url}/graphql`, { method: "POST", headers: { "content-type": "application/json" }, body: body(text) })).text();
-    return performance.now() - began;
+    const answer = await (await fetch(`${app.url}/graphql`, { method: "POST", headers: { "content-type": "application/json" }, body: body(text) })).text();
+    const took = performance.now() - began;
+    expect(answer).toContain(`"sentByUs":${text === reference}`);
+    return took;
   };
   const times: Record<string, number[]> = { ours: [], others: [], malformed: [] };
   for (let n = 0; n < 30; n += 1) await time(reference);
@@ -132,6 +139,18 @@ test("of a message that was told of together with others, the digest's reference
   }
 });
 
+test("whoever asks very often has to wait, and is told for how long, for a reference of ours and any other alike", async () => {
+  for (let n = 1; n < attemptRules["verify-notice/source"].free; n += 1) await verify(n % 2 === 0 ? reference : newReference());
+  expect(await verify(reference)).toMatchObject({ sentByUs: true });
+  for (const text of [reference, newReference(), "x"]) {
+    const { data, errors } = await nobody.send(print(VerifyNoticeDocument), { reference: text });
+    expect(data).toEqual({ verifyNotice: null });
+    expect(errors?.[0]?.extensions).toMatchObject({ code: "THROTTLED", retryAfter: expect.any(Number) });
+  }
+  await forgetAttempts(app);
+  expect(await verify(reference)).toMatchObject({ sentByUs: true });
+});
+
 describe("a suspected notice", () => {
   let ada: SignedInPerson;
   const report = async (client: Client, input: ReportSuspectedNoticeInput) =>
@@ -172,6 +191,11 @@ describe("a suspected notice", () => {
       const { data, errors } = await person.client.send(print(SuspectedNoticesDocument), {});
       expect({ data, code: errors?.[0]?.extensions?.code }).toEqual({ data: { suspectedNotices: null }, code: "FORBIDDEN" });
     }
+  });
+
+  test("is taken ten times from one place; then whoever reports has to wait", async () => {
+    for (let n = 0; n < attemptRules["report-notice/source"].free; n += 1) expect(await report(nobody, { description: "Odd" })).toHaveProperty("reportedAt");
+    expect(await report(nobody, { description: "Odd" })).toMatchObject({ code: "THROTTLED" });
   });
 
   test.each([
