@@ -6,6 +6,7 @@ const order = [
   ["kernel"],
   ["mailer"],
   ["accounts"],
+  ["factors"],
   ["mailboxes"],
   ["attachments"],
   ["words"],

@@ -50,6 +50,10 @@ const advice: Readonly<Record<string, string>> = {
   deviceId: "Run the example “My devices” first. If you have signed in on another one, its id is then filled in here.",
   exportId: "Run the example “Export a mailbox” first; the export’s id is then filled in here.",
   holdId: "Sign in as an employee and run the example “Place a hold” first; its id is then filled in here.",
+  totp: "Put the six digits that the authenticator app shows now in the place of {{totp}} in the variables. “Set up an authenticator app” begins one.",
+  challengeId: "Run “Begin a passkey” or “Ask for a passkey” first and put its challengeId in the place of {{challengeId}}.",
+  passkeyResponse: 'Put what the browser gave, as JSON, in the place of "{{passkeyResponse}}"; “Begin a passkey” and “Ask for a passkey” say how.',
+  passkeyId: "Run “My second factors” and put the id of a passkey in the place of {{passkeyId}}.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
 };
 

@@ -5,6 +5,9 @@ import { buildSchemaSync, type PubSub } from "type-graphql";
 import { SessionResolver } from "./accounts/session-resolver.ts";
 import { AttachmentResolver } from "./attachments/attachment-resolver.ts";
 import { AuditResolver } from "./audit/audit-resolver.ts";
+import { FactorResolver } from "./factors/factor-resolver.ts";
+import { PasskeyResolver } from "./factors/passkey-resolver.ts";
+import { SignInResolver } from "./factors/sign-in-resolver.ts";
 import { LimitsResolver } from "./graphql/limits-resolver.ts";
 import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
 import { DraftResolver } from "./messages/draft-resolver.ts";
@@ -43,7 +46,10 @@ export function createSchema(): GraphQLSchema {
     resolvers: [
       NodeResolver,
       ViewerResolver,
+      SignInResolver,
       SessionResolver,
+      FactorResolver,
+      PasskeyResolver,
       LimitsResolver,
       MailboxResolver,
       MailboxMessagesResolver,

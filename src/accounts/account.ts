@@ -91,6 +91,10 @@ export class Account extends Node {
   @Column("bytea", { nullable: true })
   phrase!: Buffer | null;
 
+  /** Since when this account has a second factor; null while a password alone signs in. */
+  @Column("timestamptz", { name: "second_factor_at", nullable: true })
+  secondFactorAt!: Date | null;
+
   @Column("timestamptz", { name: "created_at" })
   createdAt!: Date;
 

@@ -30,6 +30,7 @@ export async function createAccount(ctx: Ctx, { userId, password, kind, displayN
     address,
     language,
     phrase: null,
+    secondFactorAt: null,
     createdAt: now,
     lastSignedInAt: null,
     previousSignInAt: null,

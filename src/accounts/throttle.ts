@@ -35,6 +35,9 @@ export const attemptRules = {
   "sign-in-code/source": { free: 20, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "verify-notice/source": { free: 30, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "report-notice/source": { free: 10, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "second-factor/account": { free: 5, event: "sign-in.throttled" },
+  "confirm-identity/account": { free: 10, event: "sign-in.throttled" },
+  "passkey-challenge/source": { free: 300, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 /** One of the things that are counted. */

@@ -9,6 +9,8 @@ export const reactions: Partial<Record<Action, readonly JobName[]>> = {
   "notice.queued": ["send-mails"],
   "device.added": ["send-mails"],
   "sign-in-code.requested": ["send-mails"],
+  "factor.added": ["send-mails"],
+  "factor.removed": ["send-mails"],
   "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],

@@ -5,6 +5,7 @@ import { notice, type NoticeData } from "./texts/notice.ts";
 import { reminder, type ReminderData } from "./texts/reminder.ts";
 import { newDevice, type NewDeviceData } from "./texts/new-device.ts";
 import { signInCode, type SignInCodeData } from "./texts/sign-in-code.ts";
+import { factorChanged, type FactorChangedData } from "./texts/factor-changed.ts";
 import { validationCode, type ValidationCodeData } from "./texts/validation-code.ts";
 
 /** What each kind of mail is told beside its fixed text. It is sealed in the queue. */
@@ -16,6 +17,7 @@ export interface MailData {
   "validation-code": ValidationCodeData;
   "new-device": NewDeviceData;
   "sign-in-code": SignInCodeData;
+  "factor-changed": FactorChangedData;
 }
 
 /** One of the mails that we send. */
@@ -30,4 +32,5 @@ export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]>
   "validation-code": validationCode,
   "new-device": newDevice,
   "sign-in-code": signInCode,
+  "factor-changed": factorChanged,
 };

@@ -60,7 +60,17 @@ const mergeableFields: ValidationRule = (context) => {
 };
 
 /** What may be run without signing in; everything else is refused before it is validated. */
-const openFields = new Set(["__typename", "viewer", "signIn", "requestSignInCode", "signInWithCode", "verifyNotice", "reportSuspectedNotice"]);
+const openFields = new Set([
+  "__typename",
+  "viewer",
+  "signIn",
+  "beginPasskeySignIn",
+  "signInWithPasskey",
+  "requestSignInCode",
+  "signInWithCode",
+  "verifyNotice",
+  "reportSuspectedNotice",
+]);
 const introspectionFields = new Set(["__schema", "__type"]);
 
 /** Whether somebody who is not signed in may run this document. What does not parse is left to the parser to refuse. */

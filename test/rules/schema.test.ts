@@ -132,7 +132,9 @@ describe("the entities", () => {
       "notices",
       "notification_preferences",
       "outbox",
+      "passkey_challenges",
       "published_seals",
+      "recovery_codes",
       "released_blobs",
       "reminders",
       "sandbox_clock",
@@ -145,6 +147,7 @@ describe("the entities", () => {
       "search_words",
       "sign_in_codes",
       "suspected_notices",
+      "totp_secrets",
     ]);
   });
 });
