@@ -13,6 +13,7 @@ import { SECOND } from "../../src/clock.ts";
 import type { TestApp } from "./app.ts";
 import { Authenticator, type Misbehaviour } from "./authenticator.ts";
 import { Client } from "./client.ts";
+import { mailsTo } from "./mails.ts";
 import { PASSWORD } from "./people.ts";
 
 /** Somebody's authenticator app. */
@@ -85,4 +86,9 @@ export async function signInByPasskey(url: string, authenticator: Authenticator)
   const { signInWithPasskey } = await anonymous.run(SignInWithPasskeyDocument, { input: await passkeyAnswer(anonymous, authenticator) });
   if (!("token" in signInWithPasskey)) throw new Error(`The passkey signs nobody in: ${signInWithPasskey.code}`);
   return new Client(url, signInWithPasskey.token);
+}
+
+/** What somebody was told by mail of changed factors. */
+export async function changesTold(app: TestApp, address: string): Promise<{ kind: string; data: unknown }[]> {
+  return (await mailsTo(app, address)).filter(({ kind }) => kind === "factor-changed");
 }
