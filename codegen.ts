@@ -11,7 +11,7 @@ const config: CodegenConfig = {
         useTypeImports: true,
         avoidOptionals: { field: true },
         enumsAsTypes: true,
-        scalars: { ID: "string", DateTime: "string", Upload: "Blob" },
+        scalars: { ID: "string", DateTime: "string", Upload: "Blob", JSONObject: "Record<string, unknown>" },
         // A payload's `message` stands beside a Problem's in one selection: see docs/api.md, "Problems".
         skipDocumentsValidation: { ignoreRules: ["OverlappingFieldsCanBeMergedRule"] },
       },

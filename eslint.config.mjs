@@ -6,6 +6,7 @@ const order = [
   ["kernel"],
   ["mailer"],
   ["accounts"],
+  ["factors"],
   ["mailboxes"],
   ["single-sign-on"],
   ["attachments"],

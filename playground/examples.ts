@@ -54,6 +54,10 @@ const advice: Readonly<Record<string, string>> = {
   code: "Copy the eight digits of the mail (in the demo: /demo/mail) in the place of {{code}}.",
   enrolmentToken: "Run the example “Validate the address” first, and copy the token that it answers in the place of {{enrolmentToken}}.",
   resetToken: "Run the example “Forgot the password” first, and copy the token that it answers in the place of {{resetToken}}.",
+  totp: "Put the six digits that the authenticator app shows now in the place of {{totp}} in the variables. “Set up an authenticator app” begins one.",
+  challengeId: "Run “Begin a passkey” or “Ask for a passkey” first and put its challengeId in the place of {{challengeId}}.",
+  passkeyResponse: 'Put what the browser gave, as JSON, in the place of "{{passkeyResponse}}"; “Begin a passkey” and “Ask for a passkey” say how.',
+  passkeyId: "Run “My second factors” and put the id of a passkey in the place of {{passkeyId}}.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
 };
 

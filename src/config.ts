@@ -50,6 +50,12 @@ export const settings = {
   SESSION_IDLE_MINUTES: setting("60", "a session unused for so long ends", integer(1, 43_200)),
   SESSION_HOURS: setting("12", "a session ends after so long, used or not", integer(1, 8_760)),
   EMAIL_CODES: setting("0", "`1` lets external people without a second factor sign in by a code sent to their address", flag),
+  REQUIRE_SECOND_FACTOR: setting(
+    "",
+    "who must have a second factor: `staff` (employees and administrators; production), `everyone` or `nobody` (demo)",
+    optional(oneOf("staff", "everyone", "nobody")),
+  ),
+  STEP_UP_MINUTES: setting("10", "exports and administration need a proof of who asks that is not older", integer(1, 1_440)),
   INTROSPECTION: setting(
     "",
     "who may introspect the schema: `everyone` (demo), `signed-in` (production) or `nobody`",
@@ -257,6 +263,10 @@ export interface Config {
   readonly session: { readonly idleMinutes: number; readonly hours: number };
   /** Whether external people may sign in by an e-mailed code. */
   readonly emailCodes: boolean;
+  /** Who must have a second factor. */
+  readonly requireSecondFactor: "staff" | "everyone" | "nobody";
+  /** For how long somebody who has proved who they are may export and administer. */
+  readonly stepUpMinutes: number;
   readonly introspection: "everyone" | "signed-in" | "nobody";
   readonly parts: readonly ("api" | "worker")[];
   readonly sandbox: boolean;
@@ -393,6 +403,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     enrolmentKind: read("ENROLMENT_KIND", settings.ENROLMENT_KIND, "MEMBER"),
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     emailCodes: read("EMAIL_CODES", settings.EMAIL_CODES, false),
+    requireSecondFactor: read("REQUIRE_SECOND_FACTOR", settings.REQUIRE_SECOND_FACTOR, null) ?? (demo ? "nobody" : "staff"),
+    stepUpMinutes: read("STEP_UP_MINUTES", settings.STEP_UP_MINUTES, 1),
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
     parts,
     sandbox,

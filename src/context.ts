@@ -1,9 +1,9 @@
 import DataLoader from "dataloader";
 import type { Logger } from "pino";
 import type { DataSource } from "typeorm";
-import type { Clock } from "./clock.ts";
+import { before, type Clock, MINUTE } from "./clock.ts";
 import type { Config } from "./config.ts";
-import { Db, poolOf, withTransaction } from "./db/database.ts";
+import { Db, poolOf, statement, withTransaction } from "./db/database.ts";
 import { isTransactionConflict } from "./db/unavailable.ts";
 import type { Bus, Topic } from "./ledger/bus.ts";
 import type { Relay } from "./ledger/relay.ts";
@@ -33,6 +33,8 @@ export interface Viewer {
   readonly isEmployee: boolean;
   /** An employee who also runs the system. */
   readonly isAdministrator: boolean;
+  /** Whoever must have a second factor and has not given one in this session: it is good for setting one up only. */
+  readonly isConfined: boolean;
 }
 
 /** What differs between an HTTP request, a socket event and a job. */
@@ -43,6 +45,8 @@ export interface Caller {
   readonly client: string;
   /** The IP address that the request comes from; empty for a job. */
   readonly source: string;
+  /** Where the server's own pages are, as browsers name it, such as `https://mail.example`; empty for a job. */
+  readonly origin: string;
   /** Sets or clears the browser's session cookie; does nothing where there is no HTTP answer to set it on. */
   readonly setSessionCookie: (token: string | null, expiresAt: Date) => void;
   /** What the device showed to be known again: its cookie; null for none. */
@@ -76,6 +80,7 @@ const nobody: Caller = {
   requestId: "",
   client: "",
   source: "",
+  origin: "",
   setSessionCookie: () => undefined,
   deviceToken: null,
   setDeviceCookie: () => undefined,
@@ -88,8 +93,16 @@ export function createCtx(services: Services, caller: Partial<Caller> = {}): Ctx
   return { ...services, ...nobody, ...caller, db: new Db(dataSource.manager, poolOf(dataSource)), transaction: null };
 }
 
-/** The context of a signed-in viewer; refuses everybody else. */
+/** The context of a signed-in viewer; refuses everybody else, and whoever must set up a second factor first. */
 export function signedIn(ctx: Ctx): ViewerCtx {
+  const viewerCtx = signedInAtLeast(ctx);
+  return viewerCtx.viewer.isConfined
+    ? refuse(ProblemCode.SECOND_FACTOR_REQUIRED, "You must have a second factor. Set one up, or prove yours by confirmIdentity, then try again.")
+    : viewerCtx;
+}
+
+/** The context of a signed-in viewer, even one who must set up a second factor first: for what that takes, and for leaving. */
+export function signedInAtLeast(ctx: Ctx): ViewerCtx {
   return hasViewer(ctx) ? ctx : refuse(ProblemCode.UNAUTHENTICATED, "Sign in first.");
 }
 
@@ -98,6 +111,22 @@ export function asAdministrator(ctx: Ctx): ViewerCtx {
   const viewerCtx = signedIn(ctx);
   return viewerCtx.viewer.isAdministrator ? viewerCtx : refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
 }
+
+/**
+ * Refuses whoever has not proved within the last minutes who they are, with their second factor if they have one. An open
+ * session that somebody else got hold of is not enough for what goes through here.
+ */
+export async function mustBeConfirmed({ db, clock, config, viewer }: ViewerCtx): Promise<void> {
+  const [confirmed] = await db.run(recentlyConfirmed, [viewer.sessionId, before(clock.now(), config.stepUpMinutes * MINUTE)]);
+  if (confirmed === undefined)
+    refuse(ProblemCode.STEP_UP_REQUIRED, "This needs a recent proof of who you are. Confirm it by confirmIdentity or sign in again, then try again.");
+}
+
+const recentlyConfirmed = statement<{ id: string }>(
+  "session-confirmed",
+  `select s.id from sessions s join accounts a on a.id = s.account_id
+   where s.id = $1 and s.confirmed_at > $2 and (a.second_factor_at is null or s.second_factor_at is not null)`,
+);
 
 function hasViewer(ctx: Ctx): ctx is ViewerCtx {
   return ctx.viewer !== null;

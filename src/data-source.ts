@@ -8,6 +8,7 @@ import { Session } from "./accounts/session.ts";
 import { Attachment } from "./attachments/attachment.ts";
 import { isOwner, letApplicationIn } from "./db/app-role.ts";
 import { columnTypes, poolOf, withSettings } from "./db/database.ts";
+import { Passkey } from "./factors/passkey.ts";
 import { Event } from "./ledger/event.ts";
 import { MailboxHolder } from "./mailboxes/mailbox-holder.ts";
 import { Mailbox } from "./mailboxes/mailbox.ts";
@@ -19,7 +20,7 @@ import { Hold } from "./retention/hold.ts";
 import { Identity } from "./single-sign-on/identity.ts";
 
 /** Every table that has an entity. */
-export const entities = [Account, Session, Device, Mailbox, MailboxHolder, Identity, Message, Recipient, Copy, Draft, Attachment, Hold, Event];
+export const entities = [Account, Session, Device, Mailbox, MailboxHolder, Identity, Message, Recipient, Copy, Draft, Attachment, Hold, Event, Passkey];
 
 /** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
 const migrations = [
@@ -37,6 +38,7 @@ const migrations = [
   migration("0012-sending", 1_764_806_400_000),
   migration("0013-enrolment", 1_764_892_800_000),
   migration("0014-sign-in", 1_764_979_200_000),
+  migration("0015-factors", 1_765_065_600_000),
   migration("0016-single-sign-on", 1_765_152_000_000),
 ];
 

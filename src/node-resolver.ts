@@ -5,6 +5,7 @@ import { liveSessions } from "./accounts/session-queries.ts";
 import { readableAttachment } from "./attachments/attachment-queries.ts";
 import { type Ctx, signedIn, type ViewerCtx } from "./context.ts";
 import { findOwnExport } from "./exports/export-queries.ts";
+import { findOwnPasskey } from "./factors/factor-queries.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "./graphql/node-id.ts";
 import { Node } from "./graphql/node.ts";
 import { findHeldMailbox } from "./mailboxes/mailbox-queries.ts";
@@ -26,6 +27,7 @@ const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) =>
   Export: (ctx, uuid) => findOwnExport(ctx, uuid),
   Hold: findHold,
   Device: async (ctx, uuid) => (await liveDevices(ctx)).find((device) => device.uuid === uuid),
+  Passkey: (ctx, uuid) => findOwnPasskey(ctx, uuid),
 };
 
 @Resolver()

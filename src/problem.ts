@@ -1,4 +1,5 @@
 import { Field, Int, ObjectType, registerEnumType } from "type-graphql";
+import { SecondFactorMethod } from "./graphql/second-factor-method.ts";
 
 /** Why a request was refused. The same codes stand in `Problem.code` and in `errors[].extensions.code`. */
 export enum ProblemCode {
@@ -8,6 +9,8 @@ export enum ProblemCode {
   WEAK_PASSWORD = "WEAK_PASSWORD",
   USER_ID_TAKEN = "USER_ID_TAKEN",
   ADDRESS_TAKEN = "ADDRESS_TAKEN",
+  SECOND_FACTOR_REQUIRED = "SECOND_FACTOR_REQUIRED",
+  STEP_UP_REQUIRED = "STEP_UP_REQUIRED",
   FORBIDDEN = "FORBIDDEN",
   NOT_FOUND = "NOT_FOUND",
   INVALID_INPUT = "INVALID_INPUT",
@@ -40,6 +43,11 @@ registerEnumType(ProblemCode, {
     WEAK_PASSWORD: { description: "The password would be guessed too easily; the sentence says what to do." },
     USER_ID_TAKEN: { description: "Somebody else has this user ID. Choose another." },
     ADDRESS_TAKEN: { description: "This address belongs to an account already. Said only to whoever has proved that they read it." },
+    SECOND_FACTOR_REQUIRED: {
+      description:
+        "At sign-in: the password is right, give one of `methods` as `secondFactor`, too. Once signed in: you must have a second factor; set one up, or prove yours by `confirmIdentity`, and try again.",
+    },
+    STEP_UP_REQUIRED: { description: "This needs a recent proof of who you are: run `confirmIdentity` or sign in again, then try again." },
     FORBIDDEN: { description: "Your role does not include this; the sentence says whose does." },
     NOT_FOUND: { description: "There is nothing with this id for you. What belongs to others, has expired or never existed gives the same answer." },
     INVALID_INPUT: { description: "A value does not have the form it must have; `field` names it." },
@@ -73,6 +81,7 @@ export interface ProblemDetails {
   limit?: number;
   addresses?: string[];
   retryAfter?: number;
+  methods?: SecondFactorMethod[];
 }
 
 /** A refusal that was expected, as data. A plain class: graphql-js throws any Error that a resolver returns. */
@@ -96,6 +105,9 @@ export class Problem {
   @Field(() => Int, { nullable: true, description: "Seconds to wait before trying again." })
   retryAfter: number | null;
 
+  @Field(() => [SecondFactorMethod], { nullable: true, description: "What this account can give as a second factor; told only once its password was given." })
+  methods: SecondFactorMethod[] | null;
+
   constructor(code: ProblemCode, message: string, details: ProblemDetails = {}) {
     this.code = code;
     this.message = message;
@@ -103,6 +115,7 @@ export class Problem {
     this.limit = details.limit ?? null;
     this.addresses = details.addresses ?? null;
     this.retryAfter = details.retryAfter ?? null;
+    this.methods = details.methods ?? null;
   }
 }
 

@@ -8,6 +8,9 @@ import { AttachmentResolver } from "./attachments/attachment-resolver.ts";
 import { AuditResolver } from "./audit/audit-resolver.ts";
 import { AccountResolver } from "./enrolment/account-resolver.ts";
 import { EnrolmentResolver } from "./enrolment/enrolment-resolver.ts";
+import { FactorResolver } from "./factors/factor-resolver.ts";
+import { PasskeyResolver } from "./factors/passkey-resolver.ts";
+import { SignInResolver } from "./factors/sign-in-resolver.ts";
 import { LimitsResolver } from "./graphql/limits-resolver.ts";
 import { MailboxResolver, ViewerResolver } from "./mailboxes/mailbox-resolver.ts";
 import { DraftResolver } from "./messages/draft-resolver.ts";
@@ -47,12 +50,15 @@ export function createSchema(): GraphQLSchema {
     resolvers: [
       NodeResolver,
       ViewerResolver,
+      SignInResolver,
       SessionResolver,
       PasswordResolver,
       EnrolmentResolver,
       AccountResolver,
       SignInMethodsResolver,
       SignOutRedirectResolver,
+      FactorResolver,
+      PasskeyResolver,
       LimitsResolver,
       MailboxResolver,
       MailboxMessagesResolver,

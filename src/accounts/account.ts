@@ -95,6 +95,9 @@ export class Account extends Node {
   get personalPhrase(): string | null {
     return this.phrase && this.directory.open<string>({ id: this.uuid, field: "phrase" }, this.phrase);
   }
+  /** Since when this account has a second factor; null while a password alone signs in. */
+  @Column("timestamptz", { name: "second_factor_at", nullable: true })
+  secondFactorAt!: Date | null;
 
   @Column("timestamptz", { name: "created_at" })
   createdAt!: Date;

@@ -8,6 +8,7 @@ import { statement } from "../db/database.ts";
 import { Account, type AccountKind, normaliseUserId, rolesOf } from "./account.ts";
 import { verifyPassword } from "./password.ts";
 import { type LiveSession, RecentSessions } from "./recent-sessions.ts";
+import { mustHaveSecondFactor } from "./second-factor-policy.ts";
 
 const TOKEN_FORM = /^[\w-]{43}$/;
 
@@ -24,7 +25,7 @@ export function createAuthentication({ bus, config }: Services): Authenticate {
     const known = recent.get(token);
     if (known && known.expiresAt > ctx.clock.now() && !needsTouch(ctx, known)) return known.viewer;
     const session = await authenticate<LiveSession>(tokenStrategy(ctx, token));
-    if (session) recent.keep(token, session);
+    if (session && !session.viewer.isConfined) recent.keep(token, session); // The confined are let go at any moment
     return session && session.viewer;
   };
 }
@@ -90,7 +91,8 @@ async function checkToken(ctx: Ctx, token: string): Promise<LiveSession | null> 
   if (session === undefined) return null;
   const touched = needsTouch(ctx, session);
   if (touched) await db.run(touchSession, [session.id, now]);
-  const viewer = { accountId: session.accountId, sessionId: session.id, ...rolesOf(session.kind) };
+  const isConfined = session.secondFactorAt === null && mustHaveSecondFactor(config, session.kind);
+  const viewer = { accountId: session.accountId, sessionId: session.id, ...rolesOf(session.kind), isConfined };
   return { viewer, expiresAt: session.expiresAt, lastUsedAt: touched ? now : session.lastUsedAt };
 }
 
@@ -105,9 +107,9 @@ function tokenOf(headers: IncomingHttpHeaders, cookie: string): string | null {
   return cookieIn(headers, cookie);
 }
 
-const sessionByToken = statement<{ id: string; accountId: string; expiresAt: Date; lastUsedAt: Date; kind: AccountKind }>(
+const sessionByToken = statement<{ id: string; accountId: string; expiresAt: Date; lastUsedAt: Date; kind: AccountKind; secondFactorAt: Date | null }>(
   "session-by-token",
-  `select s.id, s.account_id as "accountId", s.expires_at as "expiresAt", s.last_used_at as "lastUsedAt", a.kind
+  `select s.id, s.account_id as "accountId", s.expires_at as "expiresAt", s.last_used_at as "lastUsedAt", a.kind, s.second_factor_at as "secondFactorAt"
    from sessions s join accounts a on a.id = s.account_id
    where s.token_hash = $1 and s.revoked_at is null and s.expires_at > $2 and s.last_used_at > $3 and a.disabled_at is null`,
 );

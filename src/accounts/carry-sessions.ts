@@ -9,6 +9,7 @@ export async function carrySessions(ctx: Ctx, milliseconds: number): Promise<voi
 
 const carry = statement(
   "sessions-carry",
-  `update sessions set last_used_at = last_used_at + $3 * interval '1 millisecond', expires_at = expires_at + $3 * interval '1 millisecond'
+  `update sessions set last_used_at = last_used_at + $3 * interval '1 millisecond', expires_at = expires_at + $3 * interval '1 millisecond',
+     confirmed_at = confirmed_at + $3 * interval '1 millisecond'
    where revoked_at is null and expires_at > $1 and last_used_at > $2`,
 );

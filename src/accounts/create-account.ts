@@ -34,6 +34,7 @@ export async function createAccount(ctx: Ctx, person: NewAccount): Promise<Accou
     address,
     language,
     phrase: personalPhrase === null ? null : directory.seal({ id: uuid, field: "phrase" }, personalPhrase),
+    secondFactorAt: null,
     createdAt: now,
     lastSignedInAt: null,
     previousSignInAt: null,

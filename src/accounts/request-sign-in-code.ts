@@ -55,7 +55,7 @@ export function mustOfferCodes({ config }: Ctx): void {
 /** The account of this user ID if it may sign in by a code; null for all others. */
 export async function accountForCode(ctx: Ctx, userId: string): Promise<Account | null> {
   const account = userId.includes("\0") ? null : await ctx.db.manager.findOneBy(Account, { userId: normaliseUserId(userId) });
-  if (account === null || !mayUseEmailCode(account, await hasSecondFactor(ctx, account))) return null;
+  if (account === null || !mayUseEmailCode(account)) return null;
   return Object.assign(account, { directory: await ctx.dataKeys.directory() });
 }
 
@@ -70,11 +70,6 @@ export function codeHashOf({ keyedHash }: Ctx, id: string, code: string): Buffer
 }
 
 const nobody = { address: "nobody@invalid", language: Language.EN };
-
-/** No account has one yet. */
-async function hasSecondFactor(_ctx: Ctx, _account: Account): Promise<boolean> {
-  return false;
-}
 
 const markMail = statement("sign-in-code-mark-mail", "savepoint sign_in_code_mail");
 const keepMail = statement("sign-in-code-keep-mail", "release savepoint sign_in_code_mail");

@@ -1,5 +1,5 @@
 import { Arg, Ctx as Context, Field, ID, InputType, Int, Mutation, ObjectType, Query, Resolver } from "type-graphql";
-import { type Ctx, signedIn } from "../context.ts";
+import { type Ctx, signedIn, signedInAtLeast } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { decodeId } from "../graphql/node-id.ts";
 import { Account } from "./account.ts";
@@ -11,21 +11,9 @@ import { revokeOtherSessions, revokeSession, signOut } from "./revoke-session.ts
 import { liveSessions } from "./session-queries.ts";
 import { Session } from "./session.ts";
 import { MAX_CODE_TRIES, signInWithCode } from "./sign-in-with-code.ts";
-import { signIn } from "./sign-in.ts";
 
-const DEVICE_TOKEN = "The `deviceToken` this app got at an earlier sign-in, so that it is known again; browsers have a cookie and leave it out.";
-
-@InputType({ description: "Who signs in." })
-class SignInInput {
-  @Field(() => String, { description: "The user ID; upper and lower case are the same." })
-  userId!: string;
-
-  @Field(() => String, { description: "The password." })
-  password!: string;
-
-  @Field(() => String, { nullable: true, description: DEVICE_TOKEN })
-  deviceToken!: string | null;
-}
+/** What the `deviceToken` of every way to sign in is. */
+export const DEVICE_TOKEN = "The `deviceToken` this app got at an earlier sign-in, so that it is known again; browsers have a cookie and leave it out.";
 
 @InputType({ description: "Who wants a code to sign in with." })
 class RequestSignInCodeInput {
@@ -55,7 +43,7 @@ class SignInWithCodeInput {
 }
 
 @ObjectType()
-abstract class SessionBegun {
+export abstract class SessionBegun {
   @Field(() => String, {
     description: "Send it as `Authorization: Bearer <token>`, or as `authorization` in the WebSocket's `connection_init`. Shown only here.",
   })
@@ -72,10 +60,13 @@ abstract class SessionBegun {
     description: "Apps keep it, beyond the end of the session, and send it at the next sign-in: then this device is known. Null where it is already.",
   })
   deviceToken!: string | null;
-}
 
-@ObjectType({ description: "A session has begun. Browsers got it as an HttpOnly cookie as well and need not keep the token." })
-class SignInPayload extends SessionBegun {}
+  @Field(() => Boolean, {
+    description:
+      "True if this account must have a second factor and gave none: until one is set up, the session is good for that only, and everything else is SECOND_FACTOR_REQUIRED.",
+  })
+  isConfined!: boolean;
+}
 
 @ObjectType({ description: "A session has begun, as by `signIn`." })
 class SignInWithCodePayload extends SessionBegun {}
@@ -123,20 +114,11 @@ const RequestSignInCodeResult = resultOf("RequestSignInCode", RequestSignInCodeP
 const SignInWithCodeResult = resultOf("SignInWithCode", SignInWithCodePayload);
 const RevokeOtherSessionsResult = resultOf("RevokeOtherSessions", RevokeOtherSessionsPayload);
 const RevokeDeviceResult = resultOf("RevokeDevice", RevokeDevicePayload);
-const SignInResult = resultOf("SignIn", SignInPayload);
 const SignOutResult = resultOf("SignOut", SignOutPayload);
 const RevokeSessionResult = resultOf("RevokeSession", RevokeSessionPayload);
 
 @Resolver()
 export class SessionResolver {
-  @Mutation(() => SignInResult, {
-    description:
-      "Starts a session with user ID and password. An unknown user ID and a wrong password get the same answer in the same time. After ten failures for one user ID, or fifty from one source, THROTTLED: each wait is twice as long as the one before. Devices on which the account signed in before count for themselves.",
-  })
-  async signIn(@Context() ctx: Ctx, @Arg("input", () => SignInInput, { description: "User ID and password." }) input: SignInInput) {
-    return orProblem(ctx, async () => Object.assign(new SignInPayload(), await signIn(ctx, input)));
-  }
-
   @Mutation(() => RequestSignInCodeResult, {
     description: `Sends a one-time code for \`signInWithCode\` to the account's address; it holds for ${CODE_MINUTES} minutes, and a new one voids it. The answer is the same, in the same time, whether anybody has the user ID. SIGN_IN_METHOD_OFF unless the organisation allows it; employees, administrators and whoever has a second factor are sent none. THROTTLED after three for one user ID.`,
   })
@@ -153,13 +135,13 @@ export class SessionResolver {
 
   @Mutation(() => SignOutResult, { description: "Ends the session that asks." })
   async signOut(@Context() ctx: Ctx) {
-    return orProblem(ctx, async () => Object.assign(new SignOutPayload(), { signedOutAt: await signOut(signedIn(ctx)) }));
+    return orProblem(ctx, async () => Object.assign(new SignOutPayload(), { signedOutAt: await signOut(signedInAtLeast(ctx)) }));
   }
 
   @Mutation(() => RevokeSessionResult, { description: "Ends one of the viewer's sessions, say on a lost phone." })
   async revokeSession(@Context() ctx: Ctx, @Arg("input", () => RevokeSessionInput, { description: "Which session." }) input: RevokeSessionInput) {
     return orProblem(ctx, async () => {
-      const revokedAt = await revokeSession(signedIn(ctx), decodeId("Session", input.sessionId, "sessionId"));
+      const revokedAt = await revokeSession(signedInAtLeast(ctx), decodeId("Session", input.sessionId, "sessionId"));
       return Object.assign(new RevokeSessionPayload(), { revokedAt });
     });
   }
@@ -186,6 +168,6 @@ export class SessionResolver {
 
   @Query(() => [Session], { description: "The viewer's sessions that are alive, newest first, at most 100." })
   async sessions(@Context() ctx: Ctx): Promise<Session[]> {
-    return liveSessions(signedIn(ctx));
+    return liveSessions(signedInAtLeast(ctx));
   }
 }

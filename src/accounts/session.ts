@@ -68,6 +68,13 @@ export class Session extends Node {
 
   @Field(() => Device, { nullable: true, description: "On which device it was begun; null where that is not known any more." })
   device!: Device | null;
+  /** When whoever uses it last proved who they are; null for a session from before that was kept. */
+  @Column("timestamptz", { name: "confirmed_at", nullable: true })
+  confirmedAt!: Date | null;
+
+  /** When they last did so with more than a password; null if they never did. */
+  @Column("timestamptz", { name: "second_factor_at", nullable: true })
+  secondFactorAt!: Date | null;
 
   @Field(() => Boolean, { description: "True for the session that asks." })
   isCurrent!: boolean;

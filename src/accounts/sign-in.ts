@@ -15,13 +15,16 @@ export interface SignInInput {
   readonly deviceToken?: string | null;
 }
 
-/** Checks user ID and password and starts a session. An unknown user ID and a wrong password get one answer in one time. */
-export async function signIn(outerCtx: Ctx, { deviceToken, ...input }: SignInInput): Promise<SignedIn> {
+/** Checks the second factor of whoever knows the password; true if one was given and is right, false if none is needed. */
+export type SecondFactorCheck = (ctx: Ctx, account: Account) => Promise<boolean>;
+
+/** Checks user ID and password, then the second factor, and starts a session. An unknown user ID and a wrong password get one answer in one time. */
+export async function signIn(outerCtx: Ctx, { deviceToken, ...input }: SignInInput, checkSecondFactor: SecondFactorCheck): Promise<SignedIn> {
   const ctx = onDevice(outerCtx, deviceToken);
   const account = await proveOwner(ctx, input.userId, () => authenticatePassword(ctx, input));
   if (account === null) refuse(ProblemCode.INVALID_CREDENTIALS, "User ID and password do not match. Check both and try again.");
   if (account.passwordHash !== null && isOutdated(account.passwordHash))
     await ctx.db.manager.update(Account, { uuid: account.uuid }, { passwordHash: await hashPassword(input.password) });
-  // The password is right. Whatever else has to be shown, a second factor say, is asked for here and nowhere later.
-  return startSession(ctx, account, SignInMethod.PASSWORD);
+  const gaveSecondFactor = await checkSecondFactor(ctx, account);
+  return startSession(ctx, account, SignInMethod.PASSWORD, { gaveSecondFactor });
 }

@@ -5,9 +5,11 @@ import { statement } from "../db/database.ts";
 import { newId } from "../ids.ts";
 import { record } from "../ledger/record.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
+import { ProblemCode, refuse } from "../problem.ts";
 import type { Account } from "./account.ts";
 import { deviceKindOf } from "./device.ts";
 import { keepDeviceCookie, useDevice } from "./known-device.ts";
+import { countsAsTwoFactors, mustHaveSecondFactor } from "./second-factor-policy.ts";
 import { Session, type SignInMethod } from "./session.ts";
 
 const MAX_CLIENT_LENGTH = 200;
@@ -20,13 +22,19 @@ export interface SignedIn {
   account: Account;
   /** By which the device is known next time; null where it has one already. */
   deviceToken: string | null;
+  /** Whether it is good for setting up a second factor only. */
+  isConfined: boolean;
 }
 
 /**
  * Starts a session for whoever has proved to be the account's owner, by whatever means: the one way in. Whoever signed in
- * before and now does so on a device not seen yet is written to.
+ * before and now does so on a device not seen yet is written to. Where the account has a second factor, nothing gets past
+ * here without one: `gaveSecondFactor` says that the caller has checked it.
  */
-export async function startSession(ctx: Ctx, account: Account, method: SignInMethod): Promise<SignedIn> {
+export async function startSession(ctx: Ctx, account: Account, method: SignInMethod, { gaveSecondFactor = false } = {}): Promise<SignedIn> {
+  const isStrong = gaveSecondFactor || countsAsTwoFactors(method);
+  if (account.secondFactorAt !== null && !isStrong)
+    refuse(ProblemCode.SECOND_FACTOR_REQUIRED, "This account has a second factor. Sign in with your password and that.");
   const token = randomBytes(32).toString("base64url");
   const now = ctx.clock.now();
   const sessionId = newId(now);
@@ -41,7 +49,15 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
       method,
       deviceId: device.id,
     };
-    await ctx.db.manager.insert(Session, { ...session, createdAt: now, lastUsedAt: now, expiresAt, revokedAt: null });
+    await ctx.db.manager.insert(Session, {
+      ...session,
+      createdAt: now,
+      lastUsedAt: now,
+      expiresAt,
+      revokedAt: null,
+      confirmedAt: now,
+      secondFactorAt: isStrong ? now : null,
+    });
     const { previousSignInAt } = await ctx.db.one(noteSignIn, [account.uuid, now]);
     const isUnexpected = device.isNew && previousSignInAt !== null;
     if (isUnexpected) {
@@ -57,7 +73,9 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
   });
   ctx.setSessionCookie(token, expiresAt);
   keepDeviceCookie(ctx, device);
-  return { sessionId, token, expiresAt, account: Object.assign(account, { lastSignedInAt: now, previousSignInAt }), deviceToken: device.token };
+  const isConfined = !isStrong && mustHaveSecondFactor(ctx.config, account.kind);
+  Object.assign(account, { lastSignedInAt: now, previousSignInAt });
+  return { sessionId, token, expiresAt, account, deviceToken: device.token, isConfined };
 }
 
 const noteSignIn = statement<{ previousSignInAt: Date | null }>(

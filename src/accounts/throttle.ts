@@ -46,6 +46,9 @@ export const attemptRules = {
   "reset/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "address/account": { free: 10 },
   "single-sign-on/source": { free: 1000, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "second-factor/account": { free: 5, event: "sign-in.throttled" },
+  "confirm-identity/account": { free: 10, event: "sign-in.throttled" },
+  "passkey-challenge/source": { free: 300, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 /** One of the things that are counted. */

@@ -79,7 +79,7 @@ async function keepPassword(ctx: Ctx, password: string): Promise<void> {
 function asPerson(ctx: Ctx, { account }: Person, ago: number): ViewerCtx {
   const at = before(ctx.clock.now(), ago);
   const clock: Clock = { now: () => at };
-  return signedIn({ ...ctx, clock, viewer: { accountId: account.uuid, sessionId: "", ...rolesOf(account.kind) } });
+  return signedIn({ ...ctx, clock, viewer: { accountId: account.uuid, sessionId: "", ...rolesOf(account.kind), isConfined: false } });
 }
 
 async function play(

@@ -1,5 +1,5 @@
 import { Arg, Ctx as Context, Field, ID, InputType, Mutation, ObjectType, Query, Resolver, Root, Subscription } from "type-graphql";
-import { type Ctx, signedIn } from "../context.ts";
+import { type Ctx, mustBeConfirmed, signedIn } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { decodeId, decodeOwnedId } from "../graphql/node-id.ts";
 import { type SubscriptionCtx, untilReturned } from "../graphql/subscription.ts";
@@ -41,11 +41,14 @@ export class ExportResolver {
   }
 
   @Mutation(() => ExportMessagesResult, {
-    description: "Makes a file of messages to take along, with their attachments. It opens them: they count as read, and each is recorded.",
+    description:
+      "Makes a file of messages to take along, with their attachments. It opens them: they count as read, and each is recorded. Needs a recent proof of who asks (`confirmIdentity`).",
   })
   async exportMessages(@Context() ctx: Ctx, @Arg("input", () => ExportMessagesInput, { description: "What to take along." }) input: ExportMessagesInput) {
     return orProblem(ctx, async () => {
-      const made = await exportMessages(signedIn(ctx), { wanted: wantedBy(input), idempotencyKey: input.idempotencyKey ?? null });
+      const viewerCtx = signedIn(ctx);
+      await mustBeConfirmed(viewerCtx);
+      const made = await exportMessages(viewerCtx, { wanted: wantedBy(input), idempotencyKey: input.idempotencyKey ?? null });
       return Object.assign(new ExportMessagesPayload(), { export: made });
     });
   }

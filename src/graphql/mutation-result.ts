@@ -14,8 +14,14 @@ export function resultOf<T extends object>(name: string, payload: ClassType<T>) 
   });
 }
 
-/** Refusals that say nothing about anybody and would only fill the ledger. */
-const notRecorded = new Set([ProblemCode.THROTTLED, ProblemCode.UNAVAILABLE, ProblemCode.STORAGE_UNAVAILABLE]);
+/** Refusals that say nothing about anybody, or are a step on everybody's way, and would only fill the ledger. */
+const notRecorded = new Set([
+  ProblemCode.THROTTLED,
+  ProblemCode.UNAVAILABLE,
+  ProblemCode.STORAGE_UNAVAILABLE,
+  ProblemCode.SECOND_FACTOR_REQUIRED,
+  ProblemCode.STEP_UP_REQUIRED,
+]);
 
 /** Runs a mutation; a refusal becomes data and is recorded, an absent database or keyring becomes UNAVAILABLE, a bug stays an error. */
 export async function orProblem<T>(ctx: Ctx, work: () => Promise<T>): Promise<T | Problem> {

@@ -16,6 +16,8 @@ export const reactions: Partial<Record<Action, readonly JobName[]>> = {
   "account.password-reset": ["send-mails"],
   "account.address-changed": ["send-mails"],
   "account.closed": ["send-mails"],
+  "factor.added": ["send-mails"],
+  "factor.removed": ["send-mails"],
   "attachment.uploaded": ["scan-attachments"],
   "attachment.released": ["remove-released-blobs"],
   "hold.placed": ["keep-holds"],

@@ -1,6 +1,6 @@
 import { Arg, Ctx as Context, FieldResolver, ID, ObjectType, Query, Resolver } from "type-graphql";
 import { Account, accountByKey } from "../accounts/account.ts";
-import { type Ctx, signedIn } from "../context.ts";
+import { type Ctx, signedIn, signedInAtLeast } from "../context.ts";
 import { decodeId } from "../graphql/node-id.ts";
 import { notFound } from "../problem.ts";
 import { findHeldMailbox, heldMailboxes } from "./mailbox-queries.ts";
@@ -18,7 +18,7 @@ export class ViewerResolver {
 
   @FieldResolver(() => Account, { description: "Who it is." })
   async account(@Context() ctx: Ctx): Promise<Account> {
-    return (await accountByKey.load(ctx, signedIn(ctx).viewer.accountId)) ?? notFound();
+    return (await accountByKey.load(ctx, signedInAtLeast(ctx).viewer.accountId)) ?? notFound();
   }
 
   @FieldResolver(() => [Mailbox], { description: "The mailboxes they hold: their own first, then their teams'." })

@@ -62,8 +62,9 @@ export class WriteResolver {
   @Mutation(() => ForwardMessageResult, { description: "Passes a message on, with its files." })
   async forwardMessage(@Context() ctx: Ctx, @Arg("input", () => ForwardMessageInput, { description: "What, and whom to." }) input: ForwardMessageInput) {
     return orProblem(ctx, async () => {
+      const viewerCtx = signedIn(ctx);
       const messageId = decodeOwnedId("Message", input.messageId, "messageId");
-      const message = await forwardMessage(signedIn(ctx), { ...commonOf(input), messageId, to: input.to, body: input.body ?? null });
+      const message = await forwardMessage(viewerCtx, { ...commonOf(input), messageId, to: input.to, body: input.body ?? null });
       return Object.assign(new ForwardMessagePayload(), { message });
     });
   }

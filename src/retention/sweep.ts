@@ -5,6 +5,7 @@ import { sweepAttempts } from "../accounts/throttle.ts";
 import { before, DAY, HOUR } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
+import { sweepChallenges, sweepTotpSetups } from "../factors/sweep-factors.ts";
 import { record } from "../ledger/record.ts";
 import { dropStaleRequests } from "../single-sign-on/sign-in-request.ts";
 import { destroyPastKeys } from "./destroy-keys.ts";
@@ -13,7 +14,7 @@ const BATCH = 500;
 /** A session that has ended stays in the database for so long, for whoever asks what happened. */
 const ENDED_SESSION_DAYS = 30;
 
-/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions, sign-ins that nobody came back from, forgotten devices, old counts and codes. */
+/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions, sign-ins that nobody came back from, forgotten devices, old counts and codes, passkeys and apps that somebody began to set up. */
 export async function sweep(ctx: Ctx): Promise<void> {
   const now = ctx.clock.now();
   const { idempotencyHours } = ctx.config.limits;
@@ -27,6 +28,8 @@ export async function sweep(ctx: Ctx): Promise<void> {
   await untilLess(() => sweepDevices(ctx, BATCH));
   await untilLess(() => sweepSignInCodes(ctx, BATCH));
   await untilLess(() => sweepAttempts(ctx, BATCH));
+  await untilLess(() => sweepChallenges(ctx, BATCH));
+  await untilLess(() => sweepTotpSetups(ctx, BATCH));
 }
 
 async function untilLess(batch: () => Promise<number>): Promise<void> {

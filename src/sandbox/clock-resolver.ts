@@ -1,5 +1,5 @@
 import { Arg, Ctx as Context, Field, InputType, Int, Mutation, ObjectType, Query, Resolver } from "type-graphql";
-import { asAdministrator, type Ctx, signedIn } from "../context.ts";
+import { asAdministrator, type Ctx, mustBeConfirmed, signedIn } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { advanceClock, MAX_DAYS_AT_ONCE } from "./advance-clock.ts";
 import { SandboxClock } from "./sandbox-clock.ts";
@@ -49,7 +49,9 @@ export class ClockResolver {
   })
   async advanceClock(@Context() ctx: Ctx, @Arg("input", () => AdvanceClockInput, { description: "How far." }) input: AdvanceClockInput) {
     return orProblem(ctx, async () => {
-      await advanceClock(asAdministrator(ctx), input);
+      const viewerCtx = asAdministrator(ctx);
+      await mustBeConfirmed(viewerCtx);
+      await advanceClock(viewerCtx, input);
       return Object.assign(new AdvanceClockPayload(), { clock: clockOf(ctx) });
     });
   }

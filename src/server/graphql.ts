@@ -65,6 +65,8 @@ const openFields = new Set([
   "viewer",
   "signIn",
   "signInMethods",
+  "beginPasskeySignIn",
+  "signInWithPasskey",
   "requestSignInCode",
   "signInWithCode",
   "verifyNotice",

@@ -9,7 +9,7 @@ import { exportAuditEvents } from "../audit/export-audit-events.ts";
 import { downloadAttachment } from "../attachments/download-attachment.ts";
 import { SECOND } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { asAdministrator, createCtx, type Ctx, type Services, signedIn } from "../context.ts";
+import { asAdministrator, createCtx, type Ctx, mustBeConfirmed, type Services, signedIn } from "../context.ts";
 import { isAway } from "../db/unavailable.ts";
 import { downloadExport } from "../exports/download-export.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
@@ -83,6 +83,7 @@ export async function createHttp({
     requestId: request.id,
     client: request.headers["user-agent"] ?? "",
     source: request.ip,
+    origin: publicOrigin,
     setSessionCookie: cookieSetter(reply, cookieName(config.publicUrl)),
     deviceToken: cookieIn(request.headers, deviceCookie),
     setDeviceCookie: cookieSetter(reply, deviceCookie),
@@ -113,9 +114,9 @@ export async function createHttp({
     url: "/graphql",
     preHandler: async (request, reply) => {
       void reply.header("cache-control", "no-store");
-      const { viewer } = await authenticated(request, reply); // Here already: what goes wrong in Apollo's own hands is not logged
+      const ctx = await authenticated(request, reply); // Here already: what goes wrong in Apollo's own hands is not logged
       if (!isMultipart(request)) return;
-      if (viewer === null) refuse(ProblemCode.UNAUTHENTICATED, "Sign in first.");
+      signedIn(ctx);
       if (!request.headers["apollo-require-preflight"]) refuse(ProblemCode.INVALID_INPUT, "An upload needs the header apollo-require-preflight.");
       request.body = await readUpload(request, reply, config);
     },
@@ -141,7 +142,9 @@ export async function createHttp({
 
   app.get<{ Querystring: Record<string, unknown> }>("/audit/events", async (request, reply) => {
     const ctx: Ctx = await authenticated(request, reply);
-    const { headers, bytes } = await exportAuditEvents(asAdministrator(ctx), request.query);
+    const viewerCtx = asAdministrator(ctx);
+    await mustBeConfirmed(viewerCtx);
+    const { headers, bytes } = await exportAuditEvents(viewerCtx, request.query);
     bytes.on("error", (error) => log.error({ requestId: request.id, err: error }, "an export of the audit broke off"));
     return reply.headers(headers).send(bytes);
   });
@@ -212,6 +215,8 @@ function cookieSetter(reply: FastifyReply, name: string): Ctx["setSessionCookie"
 
 const statusOf: Partial<Record<ProblemCode, number>> = {
   [ProblemCode.UNAUTHENTICATED]: 401,
+  [ProblemCode.SECOND_FACTOR_REQUIRED]: 403,
+  [ProblemCode.STEP_UP_REQUIRED]: 403,
   [ProblemCode.FORBIDDEN]: 403,
   [ProblemCode.NOT_FOUND]: 404,
   [ProblemCode.ATTACHMENT_HELD]: 409,

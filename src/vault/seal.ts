@@ -22,7 +22,22 @@ export interface SealedBy {
 
 /** Everything that is sealed. A body or a draft has a key of its own; the others share one for each data key. */
 export type SealedField =
-  "header" | "body" | "draft" | "file" | "name" | "note" | "export" | "words" | "mail" | "phrase" | "report" | "sign-in" | "bucket-key" | `bucket/${number}`;
+  | "header"
+  | "body"
+  | "draft"
+  | "file"
+  | "name"
+  | "note"
+  | "export"
+  | "words"
+  | "mail"
+  | "phrase"
+  | "report"
+  | "sign-in"
+  | "passkey"
+  | "totp"
+  | "bucket-key"
+  | `bucket/${number}`;
 
 const keyForEach: ReadonlySet<SealedField> = new Set(["body", "draft"]);
 

@@ -127,9 +127,9 @@ test.each(Object.values(AccountKind))("a %s is sent one only if that is an exter
   const external = kind !== AccountKind.EMPLOYEE && kind !== AccountKind.ADMINISTRATOR;
   expect(await request(`kind-${kind.toLowerCase()}`)).toEqual({ expiresAt: expect.any(String) });
   expect(await mailsTo(app, address)).toHaveLength(external ? 1 : 0);
-  expect(mayUseEmailCode({ kind, disabledAt: null }, false)).toBe(external);
-  expect(mayUseEmailCode({ kind, disabledAt: null }, true)).toBe(false);
-  expect(mayUseEmailCode({ kind, disabledAt: START }, false)).toBe(false);
+  expect(mayUseEmailCode({ kind, disabledAt: null, secondFactorAt: null })).toBe(external);
+  expect(mayUseEmailCode({ kind, disabledAt: null, secondFactorAt: START })).toBe(false);
+  expect(mayUseEmailCode({ kind, disabledAt: START, secondFactorAt: null })).toBe(false);
 });
 
 test("a code is not good any more once its account is disabled", async () => {

@@ -42,7 +42,7 @@ let erin: SignedInPerson;
 let maria: SignedInPerson;
 
 beforeAll(async () => {
-  app = await startTestApp();
+  app = await startTestApp({ config: { stepUpMinutes: 1440 } });
   ada = await signedInPerson(app, "ada", AccountKind.ADMINISTRATOR);
   [erin, maria] = [await employee(app, "erin"), await member(app, "maria")];
   await deliver(erin, maria, { subject: "A secret subject" });

@@ -138,7 +138,7 @@ test("what expired or was deleted since it was asked for is left out", async () 
   const kept = await deliver(erin, maria, { subject: "Kept" });
   const { id, messageCount } = await requestExport(maria, { messageIds: [old.id, removed.id, kept.id] });
   expect(messageCount).toBe(3);
-  const viewer = { accountId: maria.accountId, sessionId: "", isEmployee: false, isAdministrator: false };
+  const viewer = { accountId: maria.accountId, sessionId: "", isEmployee: false, isAdministrator: false, isConfined: false };
   await deleteMessages({ ...app.ctx(), viewer }, [decodeOwnedId("Message", removed.id)]);
   app.clock.moveTo(after(app.clock.now(), (RETENTION_DAYS - 1) * DAY));
   await app.runJobsOnce();

@@ -208,7 +208,7 @@ describe("limits", () => {
 
   beforeAll(async () => {
     small = await startTestApp({
-      config: { session: { idleMinutes: 600, hours: 12 } },
+      config: { session: { idleMinutes: 600, hours: 12 }, stepUpMinutes: 600 },
       limits: { maxExportMessages: 2, maxExportBytes: 3000, maxExports: 2, maxIds: 3 },
     });
     erin = await employee(small, "erin");

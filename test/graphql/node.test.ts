@@ -3,6 +3,7 @@ import { DevicesDocument, NodeDocument, NodesDocument, SessionsDocument, SaveDra
 import { decodeAnyId, encodeId, type NodeKind } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
+import { addPasskey } from "../support/factors.ts";
 import { requestExport } from "../support/exports.ts";
 import { deliver, messagesOf, newestOf, openMessage, sendMessage, sent } from "../support/mail.ts";
 import { placeHold } from "../support/holds.ts";
@@ -32,12 +33,13 @@ beforeAll(async () => {
     Export: (await requestExport(maria, { messageIds: [id] })).id,
     Device: device?.id ?? "",
     Hold: await placeHold(maria, sent(await sendMessage(maria, { to: [maria.address] })).id),
+    Passkey: (await addPasskey(maria.client)).passkeyId,
   };
 });
 
 afterAll(() => app.close());
 
-const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold", "Device"];
+const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold", "Device", "Passkey"];
 
 test.each(kinds)("a %s is found again by its id, by its owner only", async (kind) => {
   const id = ids[kind];

@@ -121,7 +121,9 @@ test("the last event has the unread count of its own moment, even where the mess
   const { cursor } = await fetchState(maria.client, maria.mailboxId);
   await send(erin, [maria.address], { subject: "there already" });
   let reading = Promise.resolve<FeedEvent[]>([]);
-  const asErin = signedIn(createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false } }));
+  const asErin = signedIn(
+    createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false, isConfined: false } }),
+  );
   await inTransaction(asErin, async (ctx) => {
     await ctx.db.manager.query("set local role none"); // The server's own role may not keep readers out
     await ctx.db.manager.query("lock table events in access exclusive mode");

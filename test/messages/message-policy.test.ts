@@ -51,7 +51,7 @@ describe("reaching", () => {
     [["ann@xinsurer.example"], ["ann@xinsurer.example"]],
     [["ann@xn--nsurer-ovf.example"], ["ann@xn--nsurer-ovf.example"]],
   ])("%j: external people are refused %j, employees nothing", (addresses, refused) => {
-    const viewer = { accountId: "", sessionId: "", isAdministrator: false };
+    const viewer = { accountId: "", sessionId: "", isAdministrator: false, isConfined: false };
     expect(refusalOf(() => mustReach({ ...viewer, isEmployee: true }, addresses, organisation, "to"))).toBeNull();
     expect(refusalOf(() => mustReach({ ...viewer, isEmployee: false }, addresses, organisation, "to"))).toEqual(
       refused.length === 0 ? null : expect.objectContaining({ code: "RECIPIENT_NOT_EMPLOYEE", field: "to", addresses: refused }),

@@ -331,7 +331,9 @@ test("what has expired is not brought back by a hold, even before it is swept", 
 
 test("a transaction cut off in the middle of placing leaves the message whole and as it was", async () => {
   const { id } = await deliver(maria, erin, { text: "Whole", attachmentIds: [await maria.client.uploaded("a.txt", "a file")] });
-  const ctx = signedIn(createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false } }));
+  const ctx = signedIn(
+    createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false, isConfined: false } }),
+  );
   const hold = { targetId: id, reason: HoldReason.LEGAL, until: UNTIL, note: "A note" };
   const cutOff = inTransaction(ctx, async (ctx) => {
     expect((await placeHoldInside(ctx, hold)).endedAt).toBeNull();

@@ -245,7 +245,9 @@ test("a download that had begun finishes, though its message expires and its byt
 
 test("whoever expires may be killed anywhere and others may do the same work: all goes, nothing live is touched, each mailbox is told once", async () => {
   const [ann, ben] = await Promise.all([createPerson(app, "ann"), createPerson(app, "ben")]);
-  const asErin = signedIn(createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false } }));
+  const asErin = signedIn(
+    createCtx(app.services, { viewer: { accountId: erin.accountId, sessionId: "", isEmployee: true, isAdministrator: false, isConfined: false } }),
+  );
   const message = { mailboxId: erin.mailboxKey, to: [ann.address, ben.address], cc: [], body: { text: "" }, priority: null, attachmentIds: [], draftId: null };
   const count = 100;
   for (let n = 0; n < count; n += 1) await sendDirectly(asErin, { ...message, subject: `No. ${n}`, idempotencyKey: randomUUID() });

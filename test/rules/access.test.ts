@@ -15,14 +15,16 @@ import {
   isUnionType,
 } from "graphql";
 import { CloseCode } from "graphql-ws";
-import { DevicesDocument, SaveDraftDocument, SessionsDocument } from "../../operations/generated/operations.ts";
+import { DevicesDocument, SaveDraftDocument, SecondFactorsDocument, SessionsDocument } from "../../operations/generated/operations.ts";
 import { AccountKind } from "../../src/accounts/account.ts";
 import { encodeCursor } from "../../src/graphql/connection.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "../../src/graphql/node-id.ts";
 import { createSchema } from "../../src/schema.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
+import type { Authenticator } from "../support/authenticator.ts";
 import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
+import { addPasskey, signInByPasskey } from "../support/factors.ts";
 import { requestExport } from "../support/exports.ts";
 import { deliver, openMessage, sendMessage } from "../support/mail.ts";
 import { placeHold } from "../support/holds.ts";
@@ -48,7 +50,6 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Query.draft": ({ Draft }) => ({ id: Draft }),
   "Query.export": ({ Export }) => ({ id: Export }),
   "Query.holds": () => ({ state: null }),
-  "Mutation.signIn": (_own, { userId }) => ({ input: { userId, password: PASSWORD } }),
   "Mutation.requestSignInCode": (_own, { userId }) => ({ input: { userId } }),
   "Mutation.signInWithCode": (_own, { userId }) => ({ input: { userId, code: "12345678" } }),
   "Mutation.requestValidation": () => ({ input: { noticeToken: "A".repeat(22) } }),
@@ -62,6 +63,19 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Mutation.requestAddressChange": () => ({ input: { address: "new@mail.example", password: PASSWORD } }),
   "Mutation.confirmAddressChange": () => ({ input: { token: "A".repeat(22) } }),
   "Mutation.closeAccount": () => ({ input: { password: PASSWORD } }),
+  "Query.secondFactors": () => ({}),
+  "Mutation.signIn": () => ({ input: { userId: "carl", password: PASSWORD } }),
+  "Mutation.beginPasskeySignIn": () => ({}),
+  "Mutation.signInWithPasskey": () => ({ input: answering() }),
+  "Mutation.beginPasskeyRegistration": () => ({}),
+  "Mutation.addPasskey": () => ({ input: { ...answering(), name: "A passkey" } }),
+  "Mutation.renamePasskey": ({ Passkey }) => ({ input: { passkeyId: Passkey, name: "Another name" } }),
+  "Mutation.removePasskey": ({ Passkey }) => ({ input: { passkeyId: Passkey } }),
+  "Mutation.beginTotpSetup": () => ({}),
+  "Mutation.confirmTotp": () => ({ input: { code: "000000" } }),
+  "Mutation.removeTotp": () => ({}),
+  "Mutation.regenerateRecoveryCodes": () => ({}),
+  "Mutation.confirmIdentity": () => ({ input: { passkey: answering() } }),
   "Mutation.signOut": () => ({}),
   "Mutation.revokeOtherSessions": () => ({}),
   "Mutation.revokeDevice": ({ Device }) => ({ input: { deviceId: Device } }),
@@ -106,6 +120,8 @@ const openToAnonymous = [
   "Query.viewer",
   "Query.signInMethods",
   "Query.verifyNotice",
+  "Mutation.beginPasskeySignIn",
+  "Mutation.signInWithPasskey",
   "Mutation.reportSuspectedNotice",
   "Mutation.signIn",
   "Mutation.requestSignInCode",
@@ -132,6 +148,11 @@ const switchedOff = ["Mutation.requestSignInCode", "Mutation.signInWithCode"];
 /** What only administrators may run, whom it answers in tests of its own. */
 const forAdministrators = ["Query.auditEvents", "Query.auditSeals", "Query.suspectedNotices", "Mutation.advanceClock"];
 
+/** What takes something that only a device has: test/factors/ has it work. */
+const takesDevice = ["signInWithPasskey", "addPasskey", "confirmTotp", "removeTotp", "regenerateRecoveryCodes", "confirmIdentity"].map(
+  (name) => `Mutation.${name}`,
+);
+
 const schema = createSchema();
 const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter(isObjectType);
 const rootFields = roots.flatMap((root) =>
@@ -148,6 +169,7 @@ const nodeKinds = [
   "Export",
   "Hold",
   "Device",
+  "Passkey",
 ] as const satisfies readonly NodeKind[];
 const overHttp = rootFields.filter(({ operation }) => operation !== "subscription");
 const subscriptions = rootFields.filter(({ operation }) => operation === "subscription");
@@ -181,6 +203,7 @@ test("each root field of the schema has a call here, with all the ids that it ta
     Export: "my",
     Hold: "my",
     Device: "my",
+    Passkey: "my",
   };
   const taken = rootFields.flatMap(({ name, field }) => idsOf(field).map((place) => ({ name, place, id: at(callOf(name, own, olga, place), place) })));
   expect(taken).toEqual(taken.map(({ name, place }) => ({ name, place, id: "my" })));
@@ -204,7 +227,7 @@ describe("somebody who is not signed in", () => {
   test("may ask who they are, sign in, and verify a notice", async () => {
     expect(await nobody().send("{ viewer { account { id } } }")).toMatchObject({ status: 200, data: { viewer: null } });
     const signIn = "mutation ($input: SignInInput!) { signIn(input: $input) { __typename } }";
-    expect(await nobody().send(signIn, { input: { userId: "olga", password: PASSWORD } })).toMatchObject({ data: { signIn: { __typename: "SignInPayload" } } });
+    expect(await nobody().send(signIn, { input: { userId: "carl", password: PASSWORD } })).toMatchObject({ data: { signIn: { __typename: "SignInPayload" } } });
     expect(await nobody().send('{ verifyNotice(reference: "x") { sentByUs } }')).toMatchObject({ data: { verifyNotice: { sentByUs: false } } });
   });
 
@@ -307,7 +330,9 @@ describe("a stranger", () => {
     },
   );
 
-  const walked = overHttp.filter(({ name, field }) => idsOf(field).length === 0 && ![...forAdministrators, ...switchedOff, ...bySecret].includes(name));
+  const walked = overHttp.filter(
+    ({ name, field }) => idsOf(field).length === 0 && ![...forAdministrators, ...switchedOff, ...bySecret, ...takesDevice].includes(name),
+  );
   test.each(walked)("meets nothing of anybody else's in $name, which works", async ({ name, operation, field }) => {
     const stranger = await employee(app, `sam-${field.name.toLowerCase()}`); // Who may end all their sessions
     const { status, body } = await post(stranger.client, documentOf(operation, field), callOf(name, his, stranger));
@@ -363,7 +388,7 @@ async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
   const message = await openMessage(person, id);
   const draft = { mailboxId: person.mailboxId, draftId: null, to: null, cc: null, subject: null, body: null, priority: null };
   const { saveDraft } = await client.run(SaveDraftDocument, { input: { ...draft, attachmentIds: null, replyTo: null, forwardOf: null } });
-  const another = await Client.signIn(app.url, person.userId, PASSWORD);
+  const another = await signedInAgain(person);
   const { sessions } = await another.run(SessionsDocument, {});
   const { devices } = await another.run(DevicesDocument, {});
   return {
@@ -377,7 +402,28 @@ async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
     Export: (await requestExport(person, { messageIds: [message.id] })).id,
     Hold: await placeHold(person, (await deliver(carl, person)).id),
     Device: devices.find(({ isCurrent }) => isCurrent)?.id ?? "",
+    Passkey: await passkeyOf(person),
   };
+}
+
+/** Whoever has belongings has a passkey, and signs in with that. */
+const devices = new Map<string, Authenticator>();
+
+async function signedInAgain({ userId, client }: SignedInPerson): Promise<Client> {
+  const device = devices.get(userId) ?? (await addPasskey(client)).authenticator;
+  devices.set(userId, device);
+  return signInByPasskey(app.url, device);
+}
+
+/** One that stays, beside the one that signs in, and a spare one for as long as it is there: there is a limit. */
+async function passkeyOf({ client }: SignedInPerson): Promise<string> {
+  const { passkeys } = (await client.run(SecondFactorsDocument, {})).secondFactors;
+  const spare = passkeys.find(({ name }) => name === "Spare" || name === "Another name");
+  return spare?.id ?? (await addPasskey(client, passkeys.some(({ name }) => name === "Kept") ? "Spare" : "Kept")).passkeyId;
+}
+
+function answering(): Variables {
+  return { challengeId: randomUUID(), response: {} };
 }
 
 function sending(): Variables {

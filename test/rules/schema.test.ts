@@ -132,8 +132,10 @@ describe("the entities", () => {
       "notices",
       "notification_preferences",
       "outbox",
+      "passkey_challenges",
       "provider_sessions",
       "published_seals",
+      "recovery_codes",
       "released_blobs",
       "reminders",
       "sandbox_clock",
@@ -148,6 +150,7 @@ describe("the entities", () => {
       "sign_in_requests",
       "spent_logouts",
       "suspected_notices",
+      "totp_secrets",
       "validations",
     ]);
   });

@@ -101,6 +101,8 @@ function testConfig(overrides: Partial<Config>): Config {
     enrolmentKind: "MEMBER",
     session: { idleMinutes: 60, hours: 12 },
     emailCodes: false,
+    requireSecondFactor: "nobody",
+    stepUpMinutes: 10,
     introspection: "signed-in",
     parts: ["api"],
     sandbox: false,
