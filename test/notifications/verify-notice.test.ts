@@ -15,6 +15,7 @@ import { Client } from "../support/client.ts";
 import { deliver } from "../support/mail.ts";
 import { mailsTo } from "../support/mails.ts";
 import { employee, member, signedInPerson, type SignedInPerson } from "../support/people.ts";
+import { forgetAttempts } from "../support/signing-in.ts";
 import { eventsOf, sql } from "../support/sql.ts";
 import { send } from "../support/writing.ts";
 
@@ -35,6 +36,8 @@ beforeAll(async () => {
 });
 
 afterAll(() => app.close());
+
+beforeEach(() => forgetAttempts(app));
 
 async function referenceIn(address: string): Promise<string> {
   return ((await mailsTo(app, address)).at(-1)?.data as { reference: string }).reference;
@@ -77,8 +80,9 @@ test("a reference of ours and any other take the same time", async () => {
     return performance.now() - began;
   };
   const times: Record<string, number[]> = { ours: [], others: [], malformed: [] };
-  for (let n = 0; n < 30; n += 1) await time(reference);
+  for (let n = 0; n < 25; n += 1) await time(reference);
   for (let n = 0; n < 300; n += 1) {
+    if (n % 8 === 0) await forgetAttempts(app); // So that nobody has to wait
     times.ours?.push(await time(reference));
     times.others?.push(await time(newReference()));
     times.malformed?.push(await time("not a reference"));
