@@ -84,8 +84,9 @@ test("a reference of ours and any other take the same time", async () => {
     return took;
   };
   const times: Record<string, number[]> = { ours: [], others: [], malformed: [] };
-  for (let n = 0; n < 30; n += 1) await time(reference);
+  for (let n = 0; n < 25; n += 1) await time(reference);
   for (let n = 0; n < 300; n += 1) {
+    if (n % 8 === 0) await forgetAttempts(app); // So that nobody has to wait
     times.ours?.push(await time(reference));
     times.others?.push(await time(newReference()));
     times.malformed?.push(await time("not a reference"));
