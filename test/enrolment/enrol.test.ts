@@ -8,7 +8,7 @@ import { RETENTION_DAYS } from "../../src/limits.ts";
 import { createSchema } from "../../src/schema.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
-import { askedCode, codesTo, enrolled, mailedCode, NEW_PASSWORD, tryToEnrol, tryToValidate, validated } from "../support/enrolling.ts";
+import { askedCode, codesTo, enrolled, forgetAttempts, mailedCode, NEW_PASSWORD, tryToEnrol, tryToValidate, validated } from "../support/enrolling.ts";
 import { sendMessage, sent } from "../support/mail.ts";
 import { noticeFor } from "../support/notices.ts";
 import { createPerson, employee, member, PASSWORD, signedInPerson, type SignedInPerson } from "../support/people.ts";
@@ -26,6 +26,7 @@ beforeAll(async () => {
 });
 
 afterAll(() => app.close());
+beforeEach(() => forgetAttempts(app));
 afterEach(() => app.clock.moveTo(START));
 
 describe("a first visit", () => {
@@ -175,6 +176,7 @@ describe("a mailed code", () => {
     const hurried = await askedCode(app, "guessed@mail.example", noticeToken);
     const guesses = Array.from({ length: 20 }, (_, n) => wrong(hurried.code, n + 1));
     await Promise.all(guesses.map((code) => tryToValidate(app, { noticeToken, code })));
+    await forgetAttempts(app); // Which stop most of them in any case
     expect(await tryToValidate(app, { noticeToken, code: hurried.code })).toMatchObject({ code: "INVALID_CODE" });
     expect(await tryToValidate(app, { token: hurried.token })).toMatchObject({ code: "INVALID_CODE" });
   });
@@ -213,6 +215,7 @@ describe("an enrolment token (FAULTS, Identity 1)", () => {
     expect(answers.filter((answer) => "token" in answer)).toHaveLength(1);
     expect(answers.filter((answer) => !("token" in answer))).toEqual(Array.from({ length: 19 }, () => refused));
     expect(await sql(app, "select from accounts where address = 'twenty@mail.example' or user_id like 'twenty-%'")).toHaveLength(1);
+    await forgetAttempts(app);
     expect(await tryToEnrol(app, enrolmentToken)).toEqual(refused);
   });
 
@@ -343,6 +346,7 @@ test("asking for a code takes as long for a real notice as for a random one, and
   const asking = await timedInTurns(
     { "a real notice": () => rawAnswer(next()), "a random notice": () => rawAnswer(NOBODYS), "no notice at all": () => rawAnswer("") },
     80,
+    () => forgetAttempts(app),
   );
   printTimings("requestValidation", asking);
   expect(spread(asking)).toBeLessThan(5);
@@ -354,6 +358,7 @@ test("asking for a code takes as long for a real notice as for a random one, and
       "a link of nobody": () => tryToValidate(app, { token: NOBODYS }),
     },
     80,
+    () => forgetAttempts(app),
   );
   printTimings("validateAddress", trying);
   expect(spread(trying)).toBeLessThan(5);

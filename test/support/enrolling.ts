@@ -10,6 +10,17 @@ import type { TestApp } from "./app.ts";
 import { Client } from "./client.ts";
 import { mailsTo } from "./mails.ts";
 import { noticeFor } from "./notices.ts";
+import { sql } from "./sql.ts";
+
+/** Makes the server forget how often anything was tried, so that a test can try what it likes from its one address. */
+export async function forgetAttempts(app: TestApp): Promise<void> {
+  await sql(app, "delete from attempts");
+}
+
+/** What an address was told of its account. */
+export async function changesTold(app: TestApp, address: string): Promise<unknown[]> {
+  return (await mailsTo(app, address)).flatMap(({ kind, data }) => (kind === "account-changed" ? [data] : []));
+}
 
 /** What nobody guesses. */
 export const NEW_PASSWORD = "blue kettle runs north";
@@ -42,6 +53,7 @@ export async function codesTo(app: TestApp, address: string): Promise<MailedCode
 
 /** Asks for a code with a notice's token, and returns what was mailed. */
 export async function askedCode(app: TestApp, address: string, noticeToken: string): Promise<MailedCode> {
+  await forgetAttempts(app);
   app.clock.advance(1); // So that its mail sorts behind those before it
   await new Client(app.url).run(RequestValidationDocument, { input: { noticeToken } });
   return mailedCode(app, address);

@@ -1,11 +1,16 @@
 /** Milliseconds that each of several requests took, sorted. */
 export type Timings = Readonly<Record<string, readonly number[]>>;
 
-/** Times several requests in turns, so that whatever else the machine does meets them alike. Some rounds first are not counted. */
-export async function timedInTurns(requests: Readonly<Record<string, () => Promise<unknown>>>, rounds: number): Promise<Timings> {
+/** Times several requests in turns, so that whatever else the machine does meets them alike; what has to be done before each is not timed. Some rounds first are not counted. */
+export async function timedInTurns(
+  requests: Readonly<Record<string, () => Promise<unknown>>>,
+  rounds: number,
+  before: () => Promise<unknown>,
+): Promise<Timings> {
   const taken = Object.fromEntries(Object.keys(requests).map((name): [string, number[]] => [name, []]));
   for (let round = -5; round < rounds; round += 1) {
     for (const [name, request] of Object.entries(requests)) {
+      await before();
       const start = performance.now();
       await request();
       if (round >= 0) taken[name]?.push(performance.now() - start);
