@@ -54,6 +54,11 @@ const advice: Readonly<Record<string, string>> = {
   code: "Copy the eight digits of the mail (in the demo: /demo/mail) in the place of {{code}}.",
   enrolmentToken: "Run the example “Validate the address” first, and copy the token that it answers in the place of {{enrolmentToken}}.",
   resetToken: "Run the example “Forgot the password” first, and copy the token that it answers in the place of {{resetToken}}.",
+  accessTokenId: "Run the example “Make an access token” first; its id is then filled in here.",
+  invitedAccountId:
+    "Sign in as an administrator and run the example “Invite an employee” first; the account’s id is then filled in here. Or put one of “People” in its place.",
+  teamMailboxId:
+    "Sign in as an administrator and run the example “Open a team’s mailbox” first; its id is then filled in here. Or put one of “Teams” in its place.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
 };
 

@@ -5,6 +5,7 @@ import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { Db, poolOf, withTransaction } from "./db/database.ts";
 import { isTransactionConflict } from "./db/unavailable.ts";
+import type { TokenScope } from "./graphql/token-scope.ts";
 import type { Bus, Topic } from "./ledger/bus.ts";
 import type { Relay } from "./ledger/relay.ts";
 import { ProblemCode, refuse } from "./problem.ts";
@@ -28,11 +29,14 @@ export interface Services {
 /** Whoever asks, once signed in. */
 export interface Viewer {
   readonly accountId: string;
+  /** The session, or the access token, that the request came with: its end is heard under this id. No session has the id of a token. */
   readonly sessionId: string;
   /** Employees and administrators write to anyone; everybody else to employees and teams only. */
   readonly isEmployee: boolean;
-  /** An employee who also runs the system. */
+  /** An employee who also runs the system; with an access token only if it has the scope ADMIN. */
   readonly isAdministrator: boolean;
+  /** What an access token may be used for; left out for a session, which may do all that its account may. */
+  readonly scopes?: ReadonlySet<TokenScope>;
 }
 
 /** What differs between an HTTP request, a socket event and a job. */
@@ -96,7 +100,10 @@ export function signedIn(ctx: Ctx): ViewerCtx {
 /** The context of a signed-in administrator; refuses everybody else. */
 export function asAdministrator(ctx: Ctx): ViewerCtx {
   const viewerCtx = signedIn(ctx);
-  return viewerCtx.viewer.isAdministrator ? viewerCtx : refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
+  const { isAdministrator, scopes } = viewerCtx.viewer;
+  if (isAdministrator) return viewerCtx;
+  if (scopes) refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this, with an access token that has the scope ADMIN.");
+  refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
 }
 
 function hasViewer(ctx: Ctx): ctx is ViewerCtx {

@@ -45,6 +45,7 @@ export const attemptRules = {
   "reset/account": { free: 10 },
   "reset/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "address/account": { free: 10 },
+  "invitation/source": { free: 500, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 /** One of the things that are counted. */

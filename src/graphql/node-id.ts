@@ -12,6 +12,7 @@ const kinds = {
   Export: { tag: 8, parts: 1 },
   Hold: { tag: 9, parts: 1 },
   Device: { tag: 10, parts: 1 },
+  AccessToken: { tag: 17, parts: 1 },
 } as const;
 
 /** A type that implements `Node`. */

@@ -7,6 +7,7 @@ import { notice, type NoticeData } from "./texts/notice.ts";
 import { reminder, type ReminderData } from "./texts/reminder.ts";
 import { newDevice, type NewDeviceData } from "./texts/new-device.ts";
 import { signInCode, type SignInCodeData } from "./texts/sign-in-code.ts";
+import { invitation, type InvitationData } from "./texts/invitation.ts";
 import { validationCode, type ValidationCodeData } from "./texts/validation-code.ts";
 
 /** What each kind of mail is told beside its fixed text. It is sealed in the queue. */
@@ -20,6 +21,7 @@ export interface MailData {
   "sign-in-code": SignInCodeData;
   "password-reset": ValidationCodeData;
   "account-changed": AccountChangedData;
+  invitation: InvitationData;
 }
 
 /** One of the mails that we send. */
@@ -36,4 +38,5 @@ export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]>
   "sign-in-code": signInCode,
   "password-reset": passwordReset,
   "account-changed": accountChanged,
+  invitation,
 };

@@ -64,6 +64,7 @@ const openFields = new Set([
   "__typename",
   "viewer",
   "signIn",
+  "acceptInvitation",
   "requestSignInCode",
   "signInWithCode",
   "verifyNotice",
