@@ -58,6 +58,11 @@ const advice: Readonly<Record<string, string>> = {
   challengeId: "Run “Begin a passkey” or “Ask for a passkey” first and put its challengeId in the place of {{challengeId}}.",
   passkeyResponse: 'Put what the browser gave, as JSON, in the place of "{{passkeyResponse}}"; “Begin a passkey” and “Ask for a passkey” say how.',
   passkeyId: "Run “My second factors” and put the id of a passkey in the place of {{passkeyId}}.",
+  accessTokenId: "Run the example “Make an access token” first; its id is then filled in here.",
+  invitedAccountId:
+    "Sign in as an administrator and run the example “Invite an employee” first; the account’s id is then filled in here. Or put one of “People” in its place.",
+  teamMailboxId:
+    "Sign in as an administrator and run the example “Open a team’s mailbox” first; its id is then filled in here. Or put one of “Teams” in its place.",
   password: "Type your password in the place of {{password}} in the variables, or use the fields at the top.",
 };
 

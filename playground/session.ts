@@ -99,7 +99,8 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
         if (data && name === "idempotencyKey" && typeof value === "string") usedKeys.add(value);
         return value;
       });
-      const { uploadAttachment, sessions, devices, sendMessage, replyToMessage, exportMessages, placeHold } = (data ?? {}) as LearnableData;
+      const { uploadAttachment, sessions, devices, sendMessage, replyToMessage, exportMessages, placeHold, createAccessToken, inviteEmployee, createTeam } =
+        (data ?? {}) as LearnableData;
       const uploaded = uploadAttachment?.attachment?.id;
       const other = sessions?.find(({ isCurrent }) => isCurrent === false)?.id;
       if (uploaded) learned = { ...learned, uploadedAttachmentIds: [...learned.uploadedAttachmentIds, uploaded] };
@@ -107,6 +108,12 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
       if (devices) learned = { ...learned, deviceId: devices.find(({ isCurrent }) => isCurrent === false)?.id };
       if (exportMessages?.export?.id) learned = { ...learned, exportId: exportMessages.export.id };
       if (placeHold?.hold?.id) learned = { ...learned, holdId: placeHold.hold.id };
+      const accessTokenId = createAccessToken?.accessToken?.id;
+      const invitedAccountId = inviteEmployee?.account?.id;
+      const teamMailboxId = createTeam?.team?.mailboxId;
+      if (accessTokenId) learned = { ...learned, accessTokenId };
+      if (invitedAccountId) learned = { ...learned, invitedAccountId };
+      if (teamMailboxId) learned = { ...learned, teamMailboxId };
       const sent = sendMessage ?? replyToMessage;
       if (sent && !sent.code) learned = { ...learned, uploadedAttachmentIds: [] }; // they are on that message now
       await session.refresh("operation");
@@ -135,6 +142,9 @@ export interface Learned {
   readonly deviceId: string | undefined;
   readonly exportId: string | undefined;
   readonly holdId: string | undefined;
+  readonly accessTokenId?: string;
+  readonly invitedAccountId?: string;
+  readonly teamMailboxId?: string;
   readonly uploadedAttachmentIds: readonly string[];
 }
 
@@ -155,5 +165,8 @@ interface LearnableData {
   readonly sendMessage?: { readonly code?: string } | null;
   readonly placeHold?: { readonly hold?: { readonly id?: string } } | null;
   readonly replyToMessage?: { readonly code?: string } | null;
+  readonly createAccessToken?: { readonly accessToken?: { readonly id?: string } } | null;
+  readonly inviteEmployee?: { readonly account?: { readonly id?: string } } | null;
+  readonly createTeam?: { readonly team?: { readonly mailboxId?: string } } | null;
   readonly exportMessages?: { readonly export?: { readonly id?: string } } | null;
 }

@@ -5,6 +5,7 @@ import { before, type Clock, MINUTE } from "./clock.ts";
 import type { Config } from "./config.ts";
 import { Db, poolOf, statement, withTransaction } from "./db/database.ts";
 import { isTransactionConflict } from "./db/unavailable.ts";
+import type { TokenScope } from "./graphql/token-scope.ts";
 import type { Bus, Topic } from "./ledger/bus.ts";
 import type { Relay } from "./ledger/relay.ts";
 import { ProblemCode, refuse } from "./problem.ts";
@@ -28,13 +29,16 @@ export interface Services {
 /** Whoever asks, once signed in. */
 export interface Viewer {
   readonly accountId: string;
+  /** The session, or the access token, that the request came with: its end is heard under this id. No session has the id of a token. */
   readonly sessionId: string;
   /** Employees and administrators write to anyone; everybody else to employees and teams only. */
   readonly isEmployee: boolean;
-  /** An employee who also runs the system. */
+  /** An employee who also runs the system; with an access token only if it has the scope ADMIN. */
   readonly isAdministrator: boolean;
   /** Whoever must have a second factor and has not given one in this session: it is good for setting one up only. */
   readonly isConfined: boolean;
+  /** What an access token may be used for; left out for a session, which may do all that its account may. */
+  readonly scopes?: ReadonlySet<TokenScope>;
 }
 
 /** What differs between an HTTP request, a socket event and a job. */
@@ -109,14 +113,25 @@ export function signedInAtLeast(ctx: Ctx): ViewerCtx {
 /** The context of a signed-in administrator; refuses everybody else. */
 export function asAdministrator(ctx: Ctx): ViewerCtx {
   const viewerCtx = signedIn(ctx);
-  return viewerCtx.viewer.isAdministrator ? viewerCtx : refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
+  const { isAdministrator, scopes } = viewerCtx.viewer;
+  if (isAdministrator) return viewerCtx;
+  if (scopes) refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this, with an access token that has the scope ADMIN.");
+  refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
+}
+
+/** The same for what only an administrator may do who has just proved who they are. */
+export async function asConfirmedAdministrator(ctx: Ctx): Promise<ViewerCtx> {
+  const viewerCtx = asAdministrator(ctx);
+  await mustBeConfirmed(viewerCtx);
+  return viewerCtx;
 }
 
 /**
  * Refuses whoever has not proved within the last minutes who they are, with their second factor if they have one. An open
- * session that somebody else got hold of is not enough for what goes through here.
+ * session that somebody else got hold of is not enough for what goes through here. An access token was made with such a proof.
  */
 export async function mustBeConfirmed({ db, clock, config, viewer }: ViewerCtx): Promise<void> {
+  if (viewer.scopes) return;
   const [confirmed] = await db.run(recentlyConfirmed, [viewer.sessionId, before(clock.now(), config.stepUpMinutes * MINUTE)]);
   if (confirmed === undefined)
     refuse(ProblemCode.STEP_UP_REQUIRED, "This needs a recent proof of who you are. Confirm it by confirmIdentity or sign in again, then try again.");

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Logger, runMigrations as runWorkerMigrations } from "graphile-worker";
 import { DataSource, type MigrationInterface, type QueryRunner } from "typeorm";
+import { AccessToken } from "./accounts/access-token.ts";
 import { Account } from "./accounts/account.ts";
 import { Device } from "./accounts/device.ts";
 import { Session } from "./accounts/session.ts";
@@ -20,7 +21,23 @@ import { Hold } from "./retention/hold.ts";
 import { Identity } from "./single-sign-on/identity.ts";
 
 /** Every table that has an entity. */
-export const entities = [Account, Session, Device, Mailbox, MailboxHolder, Identity, Message, Recipient, Copy, Draft, Attachment, Hold, Event, Passkey];
+export const entities = [
+  Account,
+  Session,
+  AccessToken,
+  Device,
+  Mailbox,
+  MailboxHolder,
+  Identity,
+  Message,
+  Recipient,
+  Copy,
+  Draft,
+  Attachment,
+  Hold,
+  Event,
+  Passkey,
+];
 
 /** The SQL files of `migrations/`, oldest first; each runs once, in a transaction of its own, and is never taken back. */
 const migrations = [
@@ -40,6 +57,7 @@ const migrations = [
   migration("0014-sign-in", 1_764_979_200_000),
   migration("0015-factors", 1_765_065_600_000),
   migration("0016-single-sign-on", 1_765_152_000_000),
+  migration("0017-tokens-and-people", 1_765_238_400_000),
 ];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */

@@ -1,4 +1,5 @@
 import { Arg, Ctx as Context, ID, Query, Resolver } from "type-graphql";
+import { liveAccessTokens } from "./accounts/access-token-queries.ts";
 import { accountByKey } from "./accounts/account.ts";
 import { liveDevices } from "./accounts/device-queries.ts";
 import { liveSessions } from "./accounts/session-queries.ts";
@@ -17,7 +18,7 @@ import { findHold } from "./retention/hold-queries.ts";
 
 /** How each kind of node is found again, always through the viewer; undefined or a refusal for what is not theirs. */
 const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) => Promise<Node | undefined>> = {
-  Account: async (ctx, uuid) => (uuid === ctx.viewer.accountId ? accountByKey.load(ctx, uuid) : undefined),
+  Account: async (ctx, uuid) => (uuid === ctx.viewer.accountId || ctx.viewer.isAdministrator ? accountByKey.load(ctx, uuid) : undefined),
   Session: async (ctx, uuid) => (await liveSessions(ctx)).find((session) => session.uuid === uuid),
   Mailbox: findHeldMailbox,
   Message: (ctx, mailboxId, uuid) => findOwnCopy(ctx, { mailboxId, uuid }),
@@ -28,6 +29,7 @@ const finders: Record<NodeKind, (ctx: ViewerCtx, owner: string, uuid: string) =>
   Hold: findHold,
   Device: async (ctx, uuid) => (await liveDevices(ctx)).find((device) => device.uuid === uuid),
   Passkey: (ctx, uuid) => findOwnPasskey(ctx, uuid),
+  AccessToken: async (ctx, uuid) => (await liveAccessTokens(ctx)).find((token) => token.uuid === uuid),
 };
 
 @Resolver()

@@ -11,6 +11,8 @@ export enum ProblemCode {
   ADDRESS_TAKEN = "ADDRESS_TAKEN",
   SECOND_FACTOR_REQUIRED = "SECOND_FACTOR_REQUIRED",
   STEP_UP_REQUIRED = "STEP_UP_REQUIRED",
+  OWN_ACCOUNT = "OWN_ACCOUNT",
+  LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR",
   FORBIDDEN = "FORBIDDEN",
   NOT_FOUND = "NOT_FOUND",
   INVALID_INPUT = "INVALID_INPUT",
@@ -42,7 +44,9 @@ registerEnumType(ProblemCode, {
     },
     WEAK_PASSWORD: { description: "The password would be guessed too easily; the sentence says what to do." },
     USER_ID_TAKEN: { description: "Somebody else has this user ID. Choose another." },
-    ADDRESS_TAKEN: { description: "This address belongs to an account already. Said only to whoever has proved that they read it." },
+    ADDRESS_TAKEN: { description: "This address belongs to an account already. Said only to administrators and to whoever has proved that they read it." },
+    OWN_ACCOUNT: { description: "Nobody does this to their own account. Ask another administrator." },
+    LAST_ADMINISTRATOR: { description: "No other administrator could sign in then. Make another one first." },
     SECOND_FACTOR_REQUIRED: {
       description:
         "At sign-in: the password is right, give one of `methods` as `secondFactor`, too. Once signed in: you must have a second factor; set one up, or prove yours by `confirmIdentity`, and try again.",

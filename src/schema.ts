@@ -3,6 +3,7 @@ import type { GraphQLSchema } from "graphql";
 import { GraphQLDateTime } from "graphql-scalars";
 import { buildSchemaSync, type PubSub } from "type-graphql";
 import { PasswordResolver } from "./accounts/password-resolver.ts";
+import { AccessTokenResolver } from "./accounts/access-token-resolver.ts";
 import { SessionResolver } from "./accounts/session-resolver.ts";
 import { AttachmentResolver } from "./attachments/attachment-resolver.ts";
 import { AuditResolver } from "./audit/audit-resolver.ts";
@@ -22,12 +23,17 @@ import { SortResolver } from "./messages/sort-resolver.ts";
 import { WriteResolver } from "./messages/write-resolver.ts";
 import { ExportResolver } from "./exports/export-resolver.ts";
 import { NoticedMessageResolver, NotificationResolver, NotifiedAccountResolver } from "./notifications/notification-resolver.ts";
+import { ImportResolver } from "./people/import-resolver.ts";
+import { InvitationResolver } from "./people/invitation-resolver.ts";
+import { PeopleResolver } from "./people/people-resolver.ts";
+import { TeamMemberResolver, TeamResolver } from "./people/team-resolver.ts";
 import { NodeResolver } from "./node-resolver.ts";
 import { HeldMessageResolver, HoldResolver } from "./retention/hold-resolver.ts";
 import { TombstoneResolver } from "./retention/tombstone-resolver.ts";
 import { ClockResolver } from "./sandbox/clock-resolver.ts";
 import { SignInMethodsResolver, SignOutRedirectResolver } from "./single-sign-on/single-sign-on-resolver.ts";
 import { SearchConnectionResolver, SearchResolver } from "./search/search-resolver.ts";
+import { guardByScope } from "./server/token-scopes.ts";
 
 /** type-graphql asks for one although each of our subscriptions brings its own source. */
 const noPubSub: PubSub = {
@@ -59,8 +65,14 @@ export function createSchema(): GraphQLSchema {
       SignOutRedirectResolver,
       FactorResolver,
       PasskeyResolver,
+      AccessTokenResolver,
       LimitsResolver,
       MailboxResolver,
+      PeopleResolver,
+      InvitationResolver,
+      TeamResolver,
+      TeamMemberResolver,
+      ImportResolver,
       MailboxMessagesResolver,
       ThreadResolver,
       MessageResolver,
@@ -88,5 +100,6 @@ export function createSchema(): GraphQLSchema {
     validate: false,
   });
   for (const [name, description] of Object.entries(roots)) Object.assign(schema.getType(name) ?? {}, { description });
+  guardByScope(schema);
   return schema;
 }

@@ -5,14 +5,16 @@ import type { IncomingHttpHeaders } from "node:http";
 import { before, MINUTE } from "../clock.ts";
 import type { Ctx, Services, Viewer } from "../context.ts";
 import { statement } from "../db/database.ts";
+import { TokenScope } from "../graphql/token-scope.ts";
+import { isAccessToken } from "./access-token-policy.ts";
 import { Account, type AccountKind, normaliseUserId, rolesOf } from "./account.ts";
 import { verifyPassword } from "./password.ts";
 import { type LiveSession, RecentSessions } from "./recent-sessions.ts";
 import { mustHaveSecondFactor } from "./second-factor-policy.ts";
 
-const TOKEN_FORM = /^[\w-]{43}$/;
+const SESSION_TOKEN_FORM = /^[\w-]{43}$/;
 
-/** Finds out who a request comes from, by its `Authorization: Bearer` header or its session cookie; null for nobody. */
+/** Finds out who a request comes from, by the session or access token in its `Authorization: Bearer` header, or by its session cookie; null for nobody. */
 export type Authenticate = (ctx: Ctx, headers: IncomingHttpHeaders) => Promise<Viewer | null>;
 
 /** Makes the check that HTTP, multipart and WebSocket requests of this process share. */
@@ -22,6 +24,7 @@ export function createAuthentication({ bus, config }: Services): Authenticate {
   return async (ctx, headers) => {
     const token = tokenOf(headers, cookie);
     if (token === null) return null;
+    if (headers.authorization === undefined && isAccessToken(token)) return null; // Browsers have sessions
     const known = recent.get(token);
     if (known && known.expiresAt > ctx.clock.now() && !needsTouch(ctx, known)) return known.viewer;
     const session = await authenticate<LiveSession>(tokenStrategy(ctx, token));
@@ -83,7 +86,11 @@ function tokenStrategy(ctx: Ctx, token: string): Strategy {
 }
 
 async function checkToken(ctx: Ctx, token: string): Promise<LiveSession | null> {
-  if (!TOKEN_FORM.test(token)) return null;
+  if (isAccessToken(token)) return checkAccessToken(ctx, token);
+  return SESSION_TOKEN_FORM.test(token) ? checkSessionToken(ctx, token) : null;
+}
+
+async function checkSessionToken(ctx: Ctx, token: string): Promise<LiveSession | null> {
   const { db, clock, config, keyedHash } = ctx;
   const now = clock.now();
   const idleSince = before(now, config.session.idleMinutes * MINUTE);
@@ -96,7 +103,20 @@ async function checkToken(ctx: Ctx, token: string): Promise<LiveSession | null> 
   return { viewer, expiresAt: session.expiresAt, lastUsedAt: touched ? now : session.lastUsedAt };
 }
 
-/** When a session was last used is kept to the minute. */
+async function checkAccessToken(ctx: Ctx, text: string): Promise<LiveSession | null> {
+  const now = ctx.clock.now();
+  const [token] = await ctx.db.run(accessTokenByHash, [ctx.keyedHash.hash("access-token", text), now]);
+  if (token === undefined) return null;
+  const { id, accountId, expiresAt, lastUsedAt, kind } = token;
+  const scopes = new Set(token.scopes);
+  const { isEmployee, isAdministrator } = rolesOf(kind);
+  const viewer = { accountId, sessionId: id, isEmployee, isAdministrator: isAdministrator && scopes.has(TokenScope.ADMIN), isConfined: false, scopes };
+  if (lastUsedAt !== null && !needsTouch(ctx, { lastUsedAt })) return { viewer, expiresAt, lastUsedAt };
+  await ctx.db.run(touchAccessToken, [id, now]);
+  return { viewer, expiresAt, lastUsedAt: now };
+}
+
+/** When a session or an access token was last used is kept to the minute. */
 function needsTouch({ clock }: Ctx, { lastUsedAt }: Pick<LiveSession, "lastUsedAt">): boolean {
   return lastUsedAt < before(clock.now(), MINUTE);
 }
@@ -115,3 +135,12 @@ const sessionByToken = statement<{ id: string; accountId: string; expiresAt: Dat
 );
 
 const touchSession = statement("session-touch", "update sessions set last_used_at = greatest(last_used_at, $2) where id = $1");
+
+const accessTokenByHash = statement<{ id: string; accountId: string; scopes: TokenScope[]; expiresAt: Date; lastUsedAt: Date | null; kind: AccountKind }>(
+  "access-token-by-hash",
+  `select t.id, t.account_id as "accountId", t.scopes, t.expires_at as "expiresAt", t.last_used_at as "lastUsedAt", a.kind
+   from access_tokens t join accounts a on a.id = t.account_id
+   where t.token_hash = $1 and t.revoked_at is null and t.expires_at > $2 and a.disabled_at is null`,
+);
+
+const touchAccessToken = statement("access-token-touch", "update access_tokens set last_used_at = greatest(last_used_at, $2) where id = $1");

@@ -5,7 +5,7 @@ import { type Bus, topicOfSession } from "../ledger/bus.ts";
 const REMEMBER_MS = 1000;
 const MOST = 20_000;
 
-/** A session that the database called alive, and how long it may be taken for that. */
+/** A session or an access token that the database called alive, and how long it may be taken for that. */
 export interface LiveSession {
   readonly viewer: Viewer;
   readonly expiresAt: Date;
@@ -13,7 +13,7 @@ export interface LiveSession {
 }
 
 /**
- * Sessions seen within the last second, by their token: a busy client asks the database once a second, not at every
+ * Sessions and access tokens seen within the last second, by their token: a busy client asks the database once a second, not at every
  * request. The end of a session is heard on the bus and forgets it at once, on every node; a lost signal or a disabled
  * account is noticed within that second.
  */

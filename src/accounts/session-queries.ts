@@ -17,7 +17,7 @@ export async function liveSessions(ctx: ViewerCtx): Promise<Session[]> {
   });
 }
 
-/** Which of these sessions are still alive; asked every second for those with an open socket. */
+/** Which of these sessions and access tokens are still alive; asked every second for those with an open socket. */
 export async function stillAlive(services: Services, sessionIds: string[]): Promise<Set<string>> {
   const { rows } = await poolOf(services.dataSource).query<{ id: string }>({ ...aliveSessions, values: [sessionIds, ...aliveAt(services)] });
   return new Set(rows.map(({ id }) => id));
@@ -46,5 +46,8 @@ const sessionsOfAccount = statement<SessionRow>(
 const aliveSessions = statement<{ id: string }>(
   "sessions-alive",
   `select s.id from sessions s join accounts a on a.id = s.account_id
-   where s.id = any ($1::uuid[]) and s.revoked_at is null and s.expires_at > $2 and s.last_used_at > $3 and a.disabled_at is null`,
+   where s.id = any ($1::uuid[]) and s.revoked_at is null and s.expires_at > $2 and s.last_used_at > $3 and a.disabled_at is null
+   union all
+   select t.id from access_tokens t join accounts a on a.id = t.account_id
+   where t.id = any ($1::uuid[]) and t.revoked_at is null and t.expires_at > $2 and a.disabled_at is null`,
 );

@@ -49,6 +49,7 @@ export const attemptRules = {
   "second-factor/account": { free: 5, event: "sign-in.throttled" },
   "confirm-identity/account": { free: 10, event: "sign-in.throttled" },
   "passkey-challenge/source": { free: 300, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
+  "invitation/source": { free: 500, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 /** One of the things that are counted. */

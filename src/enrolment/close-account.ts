@@ -1,4 +1,5 @@
 import { Account } from "../accounts/account.ts";
+import { endAccessTokens } from "../accounts/end-access.ts";
 import { endSessions } from "../accounts/end-sessions.ts";
 import { mustHaveConfirmed } from "../accounts/must-have-confirmed.ts";
 import { takeBackAll } from "../accounts/validation.ts";
@@ -25,6 +26,7 @@ export async function closeAccount(ctx: ViewerCtx, { password }: { password: str
     await queueMail(ctx, { kind: "account-changed", address, language, data: { what: "CLOSED" }, phrase: personalPhrase });
     await record(ctx, { action: "account.closed", subjectId: uuid });
     await endSessions(ctx, uuid);
+    await endAccessTokens(ctx, uuid);
   });
   ctx.setSessionCookie(null, now);
   return now;

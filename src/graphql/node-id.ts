@@ -13,6 +13,7 @@ const kinds = {
   Hold: { tag: 9, parts: 1 },
   Device: { tag: 10, parts: 1 },
   Passkey: { tag: 15, parts: 1 },
+  AccessToken: { tag: 17, parts: 1 },
 } as const;
 
 /** A type that implements `Node`. */

@@ -26,6 +26,7 @@ export const reactions: Partial<Record<Action, readonly JobName[]>> = {
   "export.interrupted": ["remove-released-blobs"],
   "export.expired": ["remove-released-blobs"],
   "export.failed": ["remove-released-blobs"],
+  "invitation.sent": ["send-mails"],
 };
 
 /** The actions that leave an outbox row. */

@@ -13,12 +13,12 @@ export async function openMailbox(ctx: Ctx, { address, kind, displayName }: { ad
   return id;
 }
 
-/** Lets an account into a mailbox, or changes what it may do there. */
+/** Lets an account into a mailbox, for good or until an instant, or changes what it may do there. */
 export async function letIn(
   ctx: Ctx,
-  { mailboxId, accountId, role = HolderRole.OWNER }: { mailboxId: string; accountId: string; role?: HolderRole },
+  { mailboxId, accountId, role = HolderRole.OWNER, endsAt = null }: { mailboxId: string; accountId: string; role?: HolderRole; endsAt?: Date | null },
 ): Promise<void> {
-  const holder = { mailboxId, accountId, role, grantedBy: ctx.viewer?.accountId ?? null, createdAt: ctx.clock.now(), endsAt: null };
+  const holder = { mailboxId, accountId, role, grantedBy: ctx.viewer?.accountId ?? null, createdAt: ctx.clock.now(), endsAt };
   await ctx.db.manager.upsert(MailboxHolder, holder, ["mailboxId", "accountId"]);
 }
 

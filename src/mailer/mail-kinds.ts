@@ -8,6 +8,7 @@ import { reminder, type ReminderData } from "./texts/reminder.ts";
 import { newDevice, type NewDeviceData } from "./texts/new-device.ts";
 import { signInCode, type SignInCodeData } from "./texts/sign-in-code.ts";
 import { factorChanged, type FactorChangedData } from "./texts/factor-changed.ts";
+import { invitation, type InvitationData } from "./texts/invitation.ts";
 import { validationCode, type ValidationCodeData } from "./texts/validation-code.ts";
 
 /** What each kind of mail is told beside its fixed text. It is sealed in the queue. */
@@ -22,6 +23,7 @@ export interface MailData {
   "password-reset": ValidationCodeData;
   "account-changed": AccountChangedData;
   "factor-changed": FactorChangedData;
+  invitation: InvitationData;
 }
 
 /** One of the mails that we send. */
@@ -39,4 +41,5 @@ export const mailKinds: { readonly [kind in MailKind]: MailTexts<MailData[kind]>
   "password-reset": passwordReset,
   "account-changed": accountChanged,
   "factor-changed": factorChanged,
+  invitation,
 };

@@ -11,10 +11,10 @@ import { dropStaleRequests } from "../single-sign-on/sign-in-request.ts";
 import { destroyPastKeys } from "./destroy-keys.ts";
 
 const BATCH = 500;
-/** A session that has ended stays in the database for so long, for whoever asks what happened. */
+/** A session or an access token that has ended stays in the database for so long, for whoever asks what happened. */
 const ENDED_SESSION_DAYS = 30;
 
-/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions, sign-ins that nobody came back from, forgotten devices, old counts and codes, passkeys and apps that somebody began to set up. */
+/** Destroys the keys of past days; then removes, batch by batch, what nobody can see or use any more: abandoned uploads, old drafts, spent idempotency keys, ended sessions and access tokens, sign-ins that nobody came back from, forgotten devices, old counts and codes, passkeys and apps that somebody began to set up. */
 export async function sweep(ctx: Ctx): Promise<void> {
   const now = ctx.clock.now();
   const { idempotencyHours } = ctx.config.limits;
@@ -30,6 +30,7 @@ export async function sweep(ctx: Ctx): Promise<void> {
   await untilLess(() => sweepAttempts(ctx, BATCH));
   await untilLess(() => sweepChallenges(ctx, BATCH));
   await untilLess(() => sweepTotpSetups(ctx, BATCH));
+  await untilLess(async () => (await ctx.db.run(dropTokens, [before(now, ENDED_SESSION_DAYS * DAY), BATCH])).length);
 }
 
 async function untilLess(batch: () => Promise<number>): Promise<void> {
@@ -60,4 +61,9 @@ const dropKeys = statement<{ key: string }>(
 const dropSessions = statement<{ id: string }>(
   "sweep-sessions",
   "delete from sessions where id in (select id from sessions where expires_at <= $1 order by expires_at limit $2 for update skip locked) returning id",
+);
+
+const dropTokens = statement<{ id: string }>(
+  "sweep-access-tokens",
+  "delete from access_tokens where id in (select id from access_tokens where expires_at <= $1 order by expires_at limit $2 for update skip locked) returning id",
 );

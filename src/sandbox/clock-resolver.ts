@@ -1,5 +1,5 @@
 import { Arg, Ctx as Context, Field, InputType, Int, Mutation, ObjectType, Query, Resolver } from "type-graphql";
-import { asAdministrator, type Ctx, mustBeConfirmed, signedIn } from "../context.ts";
+import { type Ctx, signedIn, asConfirmedAdministrator } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { advanceClock, MAX_DAYS_AT_ONCE } from "./advance-clock.ts";
 import { SandboxClock } from "./sandbox-clock.ts";
@@ -49,9 +49,7 @@ export class ClockResolver {
   })
   async advanceClock(@Context() ctx: Ctx, @Arg("input", () => AdvanceClockInput, { description: "How far." }) input: AdvanceClockInput) {
     return orProblem(ctx, async () => {
-      const viewerCtx = asAdministrator(ctx);
-      await mustBeConfirmed(viewerCtx);
-      await advanceClock(viewerCtx, input);
+      await advanceClock(await asConfirmedAdministrator(ctx), input);
       return Object.assign(new AdvanceClockPayload(), { clock: clockOf(ctx) });
     });
   }

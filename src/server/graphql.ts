@@ -67,6 +67,7 @@ const openFields = new Set([
   "signInMethods",
   "beginPasskeySignIn",
   "signInWithPasskey",
+  "acceptInvitation",
   "requestSignInCode",
   "signInWithCode",
   "verifyNotice",

@@ -9,9 +9,10 @@ import { exportAuditEvents } from "../audit/export-audit-events.ts";
 import { downloadAttachment } from "../attachments/download-attachment.ts";
 import { SECOND } from "../clock.ts";
 import type { Config } from "../config.ts";
-import { asAdministrator, createCtx, type Ctx, mustBeConfirmed, type Services, signedIn } from "../context.ts";
+import { createCtx, type Ctx, type Services, signedIn, asConfirmedAdministrator } from "../context.ts";
 import { isAway } from "../db/unavailable.ts";
 import { downloadExport } from "../exports/download-export.ts";
+import { TokenScope } from "../graphql/token-scope.ts";
 import { ProblemCode, Refusal, refuse } from "../problem.ts";
 import { demoMailPages } from "./demo-mail.ts";
 import { createApollo, createValidator, isOpenToAnonymous, notSignedIn, type RequestCtx } from "./graphql.ts";
@@ -19,6 +20,7 @@ import { type Readiness, health } from "./health.ts";
 import { playground, type PlaygroundConfig } from "./playground.ts";
 import { singleSignOn } from "./single-sign-on.ts";
 import { serveSubscriptions } from "./subscriptions.ts";
+import { mustBeInScope } from "./token-scopes.ts";
 import { readUpload, UploadRefused } from "./uploads.ts";
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
@@ -130,6 +132,7 @@ export async function createHttp({
       url,
       handler: async (request, reply) => {
         const ctx: Ctx = await authenticated(request, reply);
+        mustBeInScope(ctx.viewer, TokenScope.READ);
         const { range, "if-range": ifRange } = request.headers;
         const { status, headers, bytes } = await download(signedIn(ctx), request.params.id, { range, ifRange, wantsBytes: request.method === "GET" });
         return reply
@@ -142,9 +145,8 @@ export async function createHttp({
 
   app.get<{ Querystring: Record<string, unknown> }>("/audit/events", async (request, reply) => {
     const ctx: Ctx = await authenticated(request, reply);
-    const viewerCtx = asAdministrator(ctx);
-    await mustBeConfirmed(viewerCtx);
-    const { headers, bytes } = await exportAuditEvents(viewerCtx, request.query);
+    mustBeInScope(ctx.viewer, TokenScope.READ);
+    const { headers, bytes } = await exportAuditEvents(await asConfirmedAdministrator(ctx), request.query);
     bytes.on("error", (error) => log.error({ requestId: request.id, err: error }, "an export of the audit broke off"));
     return reply.headers(headers).send(bytes);
   });

@@ -56,7 +56,7 @@ interface SocketExtra extends Record<PropertyKey, unknown> {
 /**
  * Subscriptions over the graphql-transport-ws protocol on the HTTP server's own port. Only origins we know may open a
  * socket, only somebody signed in may use it, only subscriptions run on it, and it closes with 4403 within two seconds
- * of its session's end. A reader that is slow holds its own stream back; one that is gone misses a ping and is cut off.
+ * of the end of its session or access token. A reader that is slow holds its own stream back; one that is gone misses a ping and is cut off.
  */
 export function serveSubscriptions(
   server: Server,

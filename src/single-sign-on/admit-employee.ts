@@ -102,7 +102,7 @@ async function followAddress(ctx: Ctx, claims: Claims, account: Account, address
 async function changeRole(ctx: Ctx, account: Account, kind: AccountKind): Promise<void> {
   await ctx.db.manager.update(Account, { uuid: account.uuid }, { kind });
   account.kind = kind;
-  await record(ctx, { action: "account.role-changed", actorId: null, subjectId: account.uuid, code: kind });
+  await record(ctx, { action: "account.kind-changed", actorId: null, subjectId: account.uuid, code: kind });
   await endSessionsOf(ctx, account.uuid, "ROLE_CHANGED");
 }
 

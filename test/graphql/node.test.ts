@@ -1,5 +1,12 @@
 import { print } from "graphql";
-import { DevicesDocument, NodeDocument, NodesDocument, SessionsDocument, SaveDraftDocument } from "../../operations/generated/operations.ts";
+import {
+  CreateAccessTokenDocument,
+  DevicesDocument,
+  NodeDocument,
+  NodesDocument,
+  SessionsDocument,
+  SaveDraftDocument,
+} from "../../operations/generated/operations.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
@@ -20,6 +27,7 @@ beforeAll(async () => {
   [erin, maria] = [await employee(app, "erin"), await employee(app, "maria")];
   const { id, thread } = await deliver(erin, maria);
   const { saveDraft } = await maria.client.run(SaveDraftDocument, { input: { mailboxId: maria.mailboxId, subject: "Draft" } });
+  const { createAccessToken } = await maria.client.run(CreateAccessTokenDocument, { input: { name: "Script", scopes: ["READ"], expiresInDays: 1 } });
   const [session] = (await maria.client.run(SessionsDocument, {})).sessions;
   const [device] = (await maria.client.run(DevicesDocument, {})).devices;
   ids = {
@@ -34,12 +42,13 @@ beforeAll(async () => {
     Device: device?.id ?? "",
     Hold: await placeHold(maria, sent(await sendMessage(maria, { to: [maria.address] })).id),
     Passkey: (await addPasskey(maria.client)).passkeyId,
+    AccessToken: "accessToken" in createAccessToken ? createAccessToken.accessToken.id : "",
   };
 });
 
 afterAll(() => app.close());
 
-const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold", "Device", "Passkey"];
+const kinds: NodeKind[] = ["Account", "Session", "Mailbox", "Message", "Thread", "Draft", "Attachment", "Export", "Hold", "Device", "Passkey", "AccessToken"];
 
 test.each(kinds)("a %s is found again by its id, by its owner only", async (kind) => {
   const id = ids[kind];

@@ -15,10 +15,19 @@ import {
   isUnionType,
 } from "graphql";
 import { CloseCode } from "graphql-ws";
-import { DevicesDocument, SaveDraftDocument, SecondFactorsDocument, SessionsDocument } from "../../operations/generated/operations.ts";
+import {
+  CreateAccessTokenDocument,
+  DevicesDocument,
+  SaveDraftDocument,
+  SecondFactorsDocument,
+  SessionsDocument,
+} from "../../operations/generated/operations.ts";
 import { AccountKind } from "../../src/accounts/account.ts";
+import { Language } from "../../src/mailer/language.ts";
+import { addEmployees } from "../../src/people/add-employees.ts";
 import { encodeCursor } from "../../src/graphql/connection.ts";
 import { decodeAnyId, encodeId, type NodeKind } from "../../src/graphql/node-id.ts";
+import { inTransaction } from "../../src/context.ts";
 import { createSchema } from "../../src/schema.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import type { Authenticator } from "../support/authenticator.ts";
@@ -104,6 +113,22 @@ const callsOf: Record<string, (own: Belongings, person: SignedInPerson, place: r
   "Mutation.placeHold": ({ Message }) => ({ input: { targetId: Message, reason: "APPEAL", until: "2027-01-01T00:00:00Z" } }),
   "Mutation.liftHold": ({ Hold }) => ({ input: { holdId: Hold } }),
   "Mutation.advanceClock": () => ({ input: { days: 1 } }),
+  "Query.accessTokens": () => ({}),
+  "Mutation.createAccessToken": () => ({ input: { name: "Script", scopes: ["READ"], expiresInDays: 1 } }),
+  "Mutation.revokeAccessToken": ({ AccessToken }) => ({ input: { accessTokenId: AccessToken } }),
+  "Query.people": () => ({}),
+  "Query.teams": () => ({}),
+  "Mutation.inviteEmployee": () => ({ input: { address: "new@insurer.example", displayName: "New" } }),
+  "Mutation.acceptInvitation": () => ({ input: { token: invitation, userId: "newcomer", password: "violet harbour ladder seven quilts" } }),
+  "Mutation.resendInvitation": ({ Account }) => ({ input: { accountId: Account } }),
+  "Mutation.revokeInvitation": ({ Account }) => ({ input: { accountId: Account } }),
+  "Mutation.disableAccount": ({ Account }) => ({ input: { accountId: Account } }),
+  "Mutation.enableAccount": ({ Account }) => ({ input: { accountId: Account } }),
+  "Mutation.changeAccountKind": ({ Account }) => ({ input: { accountId: Account, kind: "EMPLOYEE" } }),
+  "Mutation.createTeam": () => ({ input: { address: "team@insurer.example", displayName: "Team" } }),
+  "Mutation.addTeamMember": ({ Mailbox, Account }) => ({ input: { mailboxId: Mailbox, accountId: Account, role: "READER" } }),
+  "Mutation.removeTeamMember": ({ Mailbox, Account }) => ({ input: { mailboxId: Mailbox, accountId: Account } }),
+  "Mutation.importEmployees": () => ({ input: { csv: "address,display name", dryRun: true } }),
   "Query.auditEvents": ({ Account, Mailbox }) => ({ filter: { actorId: Account, mailboxId: Mailbox } }),
   "Query.auditSeals": () => ({}),
   "Query.verifyNotice": () => ({ reference: "K7F2M-9QX4D" }),
@@ -124,6 +149,7 @@ const openToAnonymous = [
   "Mutation.signInWithPasskey",
   "Mutation.reportSuspectedNotice",
   "Mutation.signIn",
+  "Mutation.acceptInvitation",
   "Mutation.requestSignInCode",
   "Mutation.signInWithCode",
   "Mutation.requestValidation",
@@ -146,7 +172,24 @@ const bySecret = [
 /** What is switched off here; test/accounts/sign-in-with-code.test.ts has them. */
 const switchedOff = ["Mutation.requestSignInCode", "Mutation.signInWithCode"];
 /** What only administrators may run, whom it answers in tests of its own. */
-const forAdministrators = ["Query.auditEvents", "Query.auditSeals", "Query.suspectedNotices", "Mutation.advanceClock"];
+const forAdministrators = [
+  "Query.auditEvents",
+  "Query.auditSeals",
+  "Query.suspectedNotices",
+  "Mutation.advanceClock",
+  "Query.people",
+  "Query.teams",
+  "Mutation.inviteEmployee",
+  "Mutation.resendInvitation",
+  "Mutation.revokeInvitation",
+  "Mutation.disableAccount",
+  "Mutation.enableAccount",
+  "Mutation.changeAccountKind",
+  "Mutation.createTeam",
+  "Mutation.addTeamMember",
+  "Mutation.removeTeamMember",
+  "Mutation.importEmployees",
+];
 
 /** What takes something that only a device has: test/factors/ has it work. */
 const takesDevice = ["signInWithPasskey", "addPasskey", "confirmTotp", "removeTotp", "regenerateRecoveryCodes", "confirmIdentity"].map(
@@ -170,6 +213,7 @@ const nodeKinds = [
   "Hold",
   "Device",
   "Passkey",
+  "AccessToken",
 ] as const satisfies readonly NodeKind[];
 const overHttp = rootFields.filter(({ operation }) => operation !== "subscription");
 const subscriptions = rootFields.filter(({ operation }) => operation === "subscription");
@@ -179,6 +223,8 @@ let olga: SignedInPerson;
 let stan: SignedInPerson;
 let carl: SignedInPerson;
 /** What Olga has and Stan has, for calls that change nothing of it. */
+/** The token of an invitation that nobody has accepted. */
+let invitation: string;
 let hers: Belongings;
 let his: Belongings;
 
@@ -186,6 +232,8 @@ beforeAll(async () => {
   app = await startTestApp({ limits: { maxExports: 1000 } });
   [olga, stan, carl] = await Promise.all([employee(app, "olga"), employee(app, "stan"), employee(app, "carl")]);
   [hers, his] = await Promise.all([belongingsOf(olga), belongingsOf(stan)]);
+  const newcomer = { address: "newcomer@insurer.example", displayName: "Newcomer", kind: AccountKind.EMPLOYEE, language: Language.EN };
+  invitation = await inTransaction(app.ctx(), async (ctx) => (await addEmployees(ctx, [newcomer]))[0]?.token ?? "");
 });
 
 afterAll(() => app.close());
@@ -204,6 +252,7 @@ test("each root field of the schema has a call here, with all the ids that it ta
     Hold: "my",
     Device: "my",
     Passkey: "my",
+    AccessToken: "my",
   };
   const taken = rootFields.flatMap(({ name, field }) => idsOf(field).map((place) => ({ name, place, id: at(callOf(name, own, olga, place), place) })));
   expect(taken).toEqual(taken.map(({ name, place }) => ({ name, place, id: "my" })));
@@ -388,6 +437,7 @@ async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
   const message = await openMessage(person, id);
   const draft = { mailboxId: person.mailboxId, draftId: null, to: null, cc: null, subject: null, body: null, priority: null };
   const { saveDraft } = await client.run(SaveDraftDocument, { input: { ...draft, attachmentIds: null, replyTo: null, forwardOf: null } });
+  const { createAccessToken } = await client.run(CreateAccessTokenDocument, { input: { name: "Script", scopes: ["READ"], expiresInDays: 1 } });
   const another = await signedInAgain(person);
   const { sessions } = await another.run(SessionsDocument, {});
   const { devices } = await another.run(DevicesDocument, {});
@@ -403,6 +453,7 @@ async function belongingsOf(person: SignedInPerson): Promise<Belongings> {
     Hold: await placeHold(person, (await deliver(carl, person)).id),
     Device: devices.find(({ isCurrent }) => isCurrent)?.id ?? "",
     Passkey: await passkeyOf(person),
+    AccessToken: "accessToken" in createAccessToken ? createAccessToken.accessToken.id : "",
   };
 }
 

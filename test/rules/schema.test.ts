@@ -99,7 +99,7 @@ describe("the entities", () => {
     const declared = source.entityMetadatas.flatMap(({ tableName, columns }) =>
       columns.map((column) => ({
         column: `${tableName}.${column.databaseName}`,
-        type: source.driver.normalizeType(column),
+        type: column.isArray ? "ARRAY" : source.driver.normalizeType(column),
         nullable: column.isNullable,
         key: column.isPrimary,
       })),
@@ -126,6 +126,7 @@ describe("the entities", () => {
       "expiry_warnings",
       "exports",
       "idempotency_keys",
+      "invitations",
       "mails",
       "migrations",
       "noticed_messages",

@@ -182,7 +182,7 @@ describe("groups", () => {
     expect(await kindOf(again)).toBe("EMPLOYEE");
     for (const ended of [administrator, stillAdministrator]) expect(await kindOf(ended)).toBeUndefined();
     expect(await actionsAbout("ada@insurer.example")).toEqual(
-      expect.arrayContaining(["account.role-changed EMPLOYEE", "session.ended ROLE_CHANGED", "session.ended ROLE_CHANGED"]),
+      expect.arrayContaining(["account.kind-changed EMPLOYEE", "session.ended ROLE_CHANGED", "session.ended ROLE_CHANGED"]),
     );
 
     known("ada", { groups: "mailbox-admins" });
