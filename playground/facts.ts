@@ -1,6 +1,6 @@
 import type { PlaygroundConfig } from "../src/server/playground.ts";
 import type { Facts } from "./examples.ts";
-import type { Learned } from "./session.ts";
+import type { Learned } from "./learned.ts";
 
 /** Who is signed in. */
 export interface Account {

@@ -4,6 +4,7 @@ import "@graphiql/plugin-doc-explorer/style.css";
 import "graphiql/graphiql.css";
 import "./playground.css";
 import { loadConfig } from "./api.ts";
+import { takeArrival } from "./arrival.ts";
 import { setUpMonaco } from "./monaco.ts";
 import { Playground } from "./playground.tsx";
 import { openSession } from "./session.ts";
@@ -14,8 +15,10 @@ const bar = document.querySelector<HTMLElement>("#bar");
 const workbench = document.querySelector<HTMLElement>("#workbench");
 if (!bar || !workbench) throw new Error("index.html lacks #bar or #workbench");
 
+const arrival = takeArrival();
+
 try {
-  const session = await openSession(await loadConfig());
+  const session = await openSession(await loadConfig(), arrival);
   document.title = `${session.config.organisation} · API playground`;
   // Another window may have signed in or out meanwhile.
   window.addEventListener("focus", () => void session.refresh());

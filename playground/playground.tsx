@@ -1,8 +1,9 @@
+import { useGraphiQL } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
-import { useMemo, useState, useSyncExternalStore, type JSX } from "react";
+import { useEffect, useMemo, useRef, useState, useSyncExternalStore, type JSX } from "react";
 import { createPortal } from "react-dom";
 import { Bar } from "./bar.tsx";
-import { fill, story } from "./examples.ts";
+import { examples, fill, story } from "./examples.ts";
 import { createFetcher } from "./fetcher.ts";
 import { memoryStorage } from "./memory-storage.ts";
 import { editorTheme } from "./monaco.ts";
@@ -47,5 +48,13 @@ const noPlugins: never[] = [];
 function BarOverTabs({ session, bar }: { session: Session; bar: HTMLElement }): JSX.Element {
   useEditorOptions();
   const openExample = useExampleTabs(session);
+  const isReady = useGraphiQL(({ queryEditor, variableEditor }) => Boolean(queryEditor && variableEditor));
+  const arrived = useRef(false);
+  useEffect(() => {
+    const example = examples.find(({ name }) => name === session.arrivedAt);
+    if (!isReady || arrived.current || !example) return;
+    arrived.current = true;
+    openExample(example);
+  }, [isReady, openExample, session]);
   return createPortal(<Bar session={session} openExample={openExample} />, bar);
 }

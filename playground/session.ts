@@ -2,8 +2,10 @@ import { createClient, type Client } from "graphql-ws";
 import type { PlaygroundConfig } from "../src/server/playground.ts";
 import { endpoint, refusalOf, send, type Answer, type MaybeProblem } from "./api.ts";
 import { writeTo } from "./demo.ts";
+import type { Arrival } from "./arrival.ts";
 import type { Facts } from "./examples.ts";
 import { factsOf, factsQuery, type Account, type FactsData } from "./facts.ts";
+import { learnFrom, type Learned } from "./learned.ts";
 
 /** What the page shows of the session at one moment. */
 export interface SessionState {
@@ -18,6 +20,8 @@ export interface SessionState {
 /** The page's session: who is signed in, what is known of them, and their socket. */
 export interface Session {
   readonly config: PlaygroundConfig;
+  /** The example to go on with for whoever came by the link of a mail. */
+  readonly arrivedAt: string | undefined;
   readonly get: () => SessionState;
   readonly subscribe: (listener: () => void) => () => void;
   /** The account's socket; made anew whenever another account signs in. */
@@ -44,12 +48,13 @@ const signInMutation = `mutation SignIn($input: SignInInput!) {
 /** Remembers over a reload, in this tab only, that one signed out on purpose. */
 const signedOutKey = "playground.signedOut";
 
-/** Opens the session that the cookie names. In the demo, where nobody is signed in, it signs `member` in. */
-export async function openSession(config: PlaygroundConfig): Promise<Session> {
+/** Opens the session that the cookie names. In the demo, where nobody is signed in, it signs `member` in, unless a mail's link brought somebody. */
+export async function openSession(config: PlaygroundConfig, { example: arrivedAt, ...carried }: Arrival): Promise<Session> {
   const listeners = new Set<() => void>();
   const usedKeys = new Set<string>();
   let state: SessionState = { account: null, facts: {}, lookedUpFor: "page", notice: null };
   let client: Client | undefined;
+  const nothingLearned: Learned = { uploadedAttachmentIds: [], ...carried };
   let learned = nothingLearned;
   let refreshes = 0;
 
@@ -61,6 +66,7 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
 
   const session: Session = {
     config,
+    arrivedAt,
     get: () => state,
     subscribe(listener) {
       listeners.add(listener);
@@ -99,23 +105,7 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
         if (data && name === "idempotencyKey" && typeof value === "string") usedKeys.add(value);
         return value;
       });
-      const { uploadAttachment, sessions, devices, sendMessage, replyToMessage, exportMessages, placeHold, createAccessToken, inviteEmployee, createTeam } =
-        (data ?? {}) as LearnableData;
-      const uploaded = uploadAttachment?.attachment?.id;
-      const other = sessions?.find(({ isCurrent }) => isCurrent === false)?.id;
-      if (uploaded) learned = { ...learned, uploadedAttachmentIds: [...learned.uploadedAttachmentIds, uploaded] };
-      if (sessions) learned = { ...learned, sessionId: other };
-      if (devices) learned = { ...learned, deviceId: devices.find(({ isCurrent }) => isCurrent === false)?.id };
-      if (exportMessages?.export?.id) learned = { ...learned, exportId: exportMessages.export.id };
-      if (placeHold?.hold?.id) learned = { ...learned, holdId: placeHold.hold.id };
-      const accessTokenId = createAccessToken?.accessToken?.id;
-      const invitedAccountId = inviteEmployee?.account?.id;
-      const teamMailboxId = createTeam?.team?.mailboxId;
-      if (accessTokenId) learned = { ...learned, accessTokenId };
-      if (invitedAccountId) learned = { ...learned, invitedAccountId };
-      if (teamMailboxId) learned = { ...learned, teamMailboxId };
-      const sent = sendMessage ?? replyToMessage;
-      if (sent && !sent.code) learned = { ...learned, uploadedAttachmentIds: [] }; // they are on that message now
+      learned = learnFrom(learned, data);
       await session.refresh("operation");
     },
     keyWasUsed: (key) => usedKeys.has(key),
@@ -131,42 +121,6 @@ export async function openSession(config: PlaygroundConfig): Promise<Session> {
   };
 
   await session.refresh();
-  if (config.demo && !state.account && !state.notice && !sessionStorage.getItem(signedOutKey)) await session.signIn("member", config.password);
+  if (config.demo && !arrivedAt && !state.account && !state.notice && !sessionStorage.getItem(signedOutKey)) await session.signIn("member", config.password);
   return session;
-}
-
-/** What answers have taught since the account signed in. */
-export interface Learned {
-  readonly startCursor: string | undefined;
-  readonly sessionId: string | undefined;
-  readonly deviceId: string | undefined;
-  readonly exportId: string | undefined;
-  readonly holdId: string | undefined;
-  readonly accessTokenId?: string;
-  readonly invitedAccountId?: string;
-  readonly teamMailboxId?: string;
-  readonly uploadedAttachmentIds: readonly string[];
-}
-
-const nothingLearned: Learned = {
-  startCursor: undefined,
-  sessionId: undefined,
-  deviceId: undefined,
-  exportId: undefined,
-  holdId: undefined,
-  uploadedAttachmentIds: [],
-};
-
-/** What may be learned from an answer; all of it is as the operation selected it. */
-interface LearnableData {
-  readonly uploadAttachment?: { readonly attachment?: { readonly id?: string } } | null;
-  readonly sessions?: readonly { readonly id?: string; readonly isCurrent?: boolean }[] | null;
-  readonly devices?: readonly { readonly id?: string; readonly isCurrent?: boolean }[] | null;
-  readonly sendMessage?: { readonly code?: string } | null;
-  readonly placeHold?: { readonly hold?: { readonly id?: string } } | null;
-  readonly replyToMessage?: { readonly code?: string } | null;
-  readonly createAccessToken?: { readonly accessToken?: { readonly id?: string } } | null;
-  readonly inviteEmployee?: { readonly account?: { readonly id?: string } } | null;
-  readonly createTeam?: { readonly team?: { readonly mailboxId?: string } } | null;
-  readonly exportMessages?: { readonly export?: { readonly id?: string } } | null;
 }

@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { In, IsNull, Not } from "typeorm";
+import { In } from "typeorm";
 import { Account, rolesOf } from "../accounts/account.ts";
 import { createAccount } from "../accounts/create-account.ts";
 import { hashPassword, verifyPassword } from "../accounts/password.ts";
@@ -61,10 +61,10 @@ export async function seedDemo(services: Services, password: string): Promise<vo
       };
       await saveDraft(asPerson(ctx, person, HOUR), draft);
     }
-    // The world of the stories was told of them in its own time.
-    const told = { noticeAt: null, status: DeliveryStatus.NOTIFIED };
-    await ctx.db.manager.update(Recipient, { status: DeliveryStatus.SENT }, told);
-    await ctx.db.manager.update(Recipient, { noticeAt: Not(IsNull()) }, { noticeAt: null });
+    // The people of the stories were told of them in their own time. Whoever has no account yet is told now: their enrolment is to be tried.
+    const address = In(people.map(({ address }) => address));
+    await ctx.db.manager.update(Recipient, { address, status: DeliveryStatus.SENT }, { status: DeliveryStatus.NOTIFIED });
+    await ctx.db.manager.update(Recipient, { address }, { noticeAt: null });
   });
 }
 

@@ -32,6 +32,7 @@ export async function playground(app: FastifyInstance, options: { directory: str
     pages.addHook("onRequest", async (_request, reply) => {
       reply.headers(pageHeaders);
     });
+    for (const page of mailedPages) pages.get<{ Querystring: { notice?: unknown } }>(page, ({ query }, reply) => reply.redirect(fromMail(page, query.notice)));
     pages.get("/playground", (_request, reply) => reply.redirect("/playground/", 308));
     pages.get("/playground/config.json", (_request, reply) => reply.header("cache-control", "no-store").send(options.config));
     await pages.register(fastifyStatic, {
@@ -46,6 +47,14 @@ export async function playground(app: FastifyInstance, options: { directory: str
       },
     });
   });
+}
+
+/** Where links of mails lead. Until the web mailbox has these pages, the playground opens the operation that goes on from each. */
+const mailedPages = ["/", "/validate", "/reset-password", "/confirm-address", "/welcome"];
+
+/** A token behind the `#` goes along by itself: browsers keep it over a redirect, and no server gets to see it. */
+function fromMail(page: string, notice: unknown): string {
+  return `/playground/?${new URLSearchParams({ page, ...(typeof notice === "string" && { notice }) }).toString()}`;
 }
 
 const pageHeaders = {
