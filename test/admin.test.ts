@@ -44,17 +44,23 @@ test("the first administrator gets a link, once, chooses a password with it, and
   expect(await sql(app, "select from mails")).toEqual([]);
 }, 120_000);
 
-test("an administrator who is locked out is reset: password, sessions, tokens and sockets are dead, and a new link sets a password", async () => {
+test("an administrator who is locked out is reset: password, second factors, sessions, tokens and sockets are dead, and a new link sets a password", async () => {
   const { accountId } = await createPerson(app, "locked", AccountKind.ADMINISTRATOR);
   const old = await Client.signIn(app.url, "locked", PASSWORD);
   const { createAccessToken } = await old.run(CreateAccessTokenDocument, { input: { name: "Script", scopes: ["READ"], expiresInDays: 1 } });
   const script = new Client(app.url, "token" in createAccessToken ? createAccessToken.token : "");
   for (const client of [old, script]) expect((await client.run(ViewerDocument, {})).viewer).not.toBeNull();
   app.clock.moveTo(new Date());
+  await sql(app, "update accounts set second_factor_at = $2 where id = $1", [accountId, app.clock.now()]);
+  await sql(app, "insert into recovery_codes (account_id, code_hash, created_at) values ($1, 'x', $2)", [accountId, app.clock.now()]);
+  await sql(app, "insert into totp_secrets (id, account_id, secret, created_at, confirmed_at) values ($1, $1, 'x', $2, $2)", [accountId, app.clock.now()]);
 
   const said = await admin("reset", "LOCKED");
   for (const client of [old, script]) await eventually(async () => expect((await client.run(ViewerDocument, {})).viewer).toBeNull(), 2000);
   await expect(Client.signIn(app.url, "locked", PASSWORD)).rejects.toThrow("INVALID_CREDENTIALS");
+  expect(await sql(app, "select second_factor_at from accounts where id = $1", [accountId])).toEqual([{ second_factor_at: null }]);
+  for (const table of ["totp_secrets", "recovery_codes", "passkeys"])
+    expect(await sql(app, `select from ${table} where account_id = $1`, [accountId])).toEqual([]);
   const again = await admin("reset", "locked");
   expect(await accept(said, null, CHOSEN)).toMatchObject({ code: "INVALID_CODE" });
   expect(await accept(again, null, CHOSEN)).toEqual({ userId: "locked" });
@@ -103,6 +109,8 @@ async function adminOn(databaseUrl: string, command: string[]): Promise<string> 
     PUBLIC_URL: "https://mail.insurer.example",
     SECRET_KEY: Buffer.alloc(32, 7).toString("base64"), // As the server of the tests has it
     AUDIT_SIGNING_KEY: "not read here",
+    SMTP_URL: "smtp://localhost:1",
+    MAIL_FROM: "no-reply@insurer.example",
     KEYRING: `file:${path.join(app.dataDir, "master-keys")}`,
     ORGANISATION_NAME: "Example Health",
     ORGANISATION_DOMAINS: "insurer.example",

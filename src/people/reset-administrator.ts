@@ -2,12 +2,13 @@ import { AccountKind } from "../accounts/account.ts";
 import { endAccess } from "../accounts/end-access.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
+import { removeAllFactors } from "../factors/remove-all-factors.ts";
 import { record } from "../ledger/record.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { issueInvitations } from "./invitation.ts";
 
 /**
- * Gives an administrator who cannot get in a fresh start, for the operator: password, sessions and access tokens are dead, and
+ * Gives an administrator who cannot get in a fresh start, for the operator: password, second factors, sessions and access tokens are dead, and
  * a new link, whose token is returned, sets a new password. User ID and mail stay.
  */
 export async function resetAdministrator(ctx: Ctx, userId: string): Promise<string> {
@@ -17,6 +18,7 @@ export async function resetAdministrator(ctx: Ctx, userId: string): Promise<stri
     if (account.kind !== AccountKind.ADMINISTRATOR) refuse(ProblemCode.INVALID_INPUT, `${userId} is no administrator. An administrator can help them.`);
     if (account.isDisabled) refuse(ProblemCode.INVALID_INPUT, `${userId} is disabled. Another administrator must enable the account first.`);
     await endAccess(ctx, account.id);
+    await removeAllFactors(ctx, account.id);
     await ctx.db.run(forgetPassword, [account.id]);
     const [token = ""] = await issueInvitations(ctx, [account.id]);
     await record(ctx, { action: "account.reset", actorId: null, subjectId: account.id });

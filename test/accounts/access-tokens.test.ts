@@ -138,6 +138,18 @@ describe("an access token", () => {
     expect(await lastUsedAt()).toBe(new Date(START.getTime() + MINUTE + SECOND).toISOString());
   });
 
+  test("is made only by somebody who has proved lately who they are, and then needs no more proof", async () => {
+    const input: CreateAccessTokenInput = { name: "Script", scopes: ["READ", "WRITE"], expiresInDays: 7 };
+    const { token } = await tokenOf(maria, input);
+    app.clock.advance(app.services.config.stepUpMinutes * MINUTE);
+    expect(await maria.client.run(CreateAccessTokenDocument, { input })).toMatchObject({ createAccessToken: { code: "STEP_UP_REQUIRED" } });
+    const { id } = await deliver(ada, maria);
+    const exportBy = (client: Client): Promise<unknown> =>
+      client.send("mutation ($id: ID!) { exportMessages(input: { messageIds: [$id] }) { __typename ... on Problem { code } } }", { id });
+    expect(await exportBy(maria.client)).toMatchObject({ data: { exportMessages: { code: "STEP_UP_REQUIRED" } } });
+    expect(await exportBy(new Client(app.url, token))).toMatchObject({ data: { exportMessages: { __typename: "ExportMessagesPayload" } } });
+  });
+
   test("ends at its hour, and is then neither listed nor taken", async () => {
     const { token, accessToken } = await tokenOf(maria, { scopes: ["READ"], expiresInDays: 1 });
     app.clock.advance(DAY - 1);
@@ -253,12 +265,22 @@ describe("over the whole schema", () => {
   /** Mutations that only a session may run; a new one that is in neither list is denied to tokens, and asked for here. */
   const forSessions = [
     "acceptInvitation",
+    "addPasskey",
     "attachAddress",
+    "beginPasskeyRegistration",
+    "beginPasskeySignIn",
+    "beginTotpSetup",
     "changePassword",
     "closeAccount",
     "confirmAddressChange",
+    "confirmIdentity",
+    "confirmTotp",
     "createAccessToken",
     "enrol",
+    "regenerateRecoveryCodes",
+    "removePasskey",
+    "removeTotp",
+    "renamePasskey",
     "reportSuspectedNotice",
     "requestAddressChange",
     "requestPasswordReset",
@@ -271,6 +293,7 @@ describe("over the whole schema", () => {
     "revokeSession",
     "signIn",
     "signInWithCode",
+    "signInWithPasskey",
     "signOut",
     "updateAccount",
     "updateNotificationPreferences",

@@ -12,9 +12,10 @@ import { HOUR } from "../../src/clock.ts";
 import { encodeId } from "../../src/graphql/node-id.ts";
 import { newId } from "../../src/ids.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
+import { Client } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { sendMessage } from "../support/mail.ts";
-import { employee, member, signedInPerson, type SignedInPerson } from "../support/people.ts";
+import { employee, member, PASSWORD, signedInPerson, type SignedInPerson } from "../support/people.ts";
 import { eventsOf } from "../support/sql.ts";
 import { fetchFolder } from "../support/writing.ts";
 
@@ -74,6 +75,8 @@ test("a membership with an end is over at that instant, and may be given anew", 
   expect(await mailboxesOf(erin)).toContain(mailboxId);
   app.clock.advance(1);
   expect(await mailboxesOf(erin)).not.toContain(mailboxId);
+  expect(await add(mailboxId, erin, "WRITER")).toMatchObject({ code: "STEP_UP_REQUIRED" });
+  ada = { ...ada, client: await Client.signIn(app.url, "ada", PASSWORD) };
   expect(await add(mailboxId, erin, "WRITER", until)).toMatchObject({ code: "INVALID_INPUT", field: "until" });
   expect(await add(mailboxId, erin, "WRITER")).toMatchObject({ team: { members: [{ until: null }] } });
   expect(await mailboxesOf(erin)).toContain(mailboxId);

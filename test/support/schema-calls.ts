@@ -56,5 +56,6 @@ function madeUp(type: GraphQLInputType): unknown {
   if (type.name === "Int" || type.name === "Float") return 1;
   if (type.name === "Boolean") return true;
   if (type.name === "DateTimeISO" || type.name === "DateTime") return "2030-01-01T00:00:00Z";
+  if (type.name === "JSONObject") return {};
   return type.name === "Upload" ? new Blob(["A file."]) : "made-up";
 }
