@@ -79,13 +79,16 @@ export class ImportResolver {
 
 /** The text, or the bytes of the file, which are read only for whoever may import. */
 async function csvOf({ csv, file }: ImportEmployeesInput, mayImport: () => Promise<unknown>): Promise<Buffer | string> {
-  if ((csv == null) === (file == null)) refuse(ProblemCode.INVALID_INPUT, "Give `csv` or `file`.", { field: "csv" });
-  if (file == null) return csv ?? "";
+  if (file == null) {
+    await mayImport();
+    return csv ?? giveOne();
+  }
   const bytes = await file.promise
     .then((upload) => upload.createReadStream())
     .catch(() => refuse(ProblemCode.INVALID_INPUT, "The form ended before the file came. Try again.", { field: "file" }));
   try {
     await mayImport();
+    if (csv != null) giveOne();
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of bytes.iterator({ destroyOnReturn: false })) {
@@ -98,6 +101,10 @@ async function csvOf({ csv, file }: ImportEmployeesInput, mayImport: () => Promi
   } finally {
     bytes.resume();
   }
+}
+
+function giveOne(): never {
+  refuse(ProblemCode.INVALID_INPUT, "Give `csv` or `file`.", { field: "csv" });
 }
 
 function payloadOf({ badRows, ...counts }: ImportReport): ImportEmployeesPayload {
