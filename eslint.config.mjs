@@ -24,7 +24,7 @@ const order = [
   ["demo"],
 ];
 
-const kernel = ["config", "limits", "clock", "ids", "log", "context", "problem"]
+const kernel = ["config", "settings", "setting-values", "limits", "clock", "ids", "log", "context", "problem"]
   .map((file) => `./src/${file}.ts`)
   .concat(["./src/db", "./src/ledger", "./src/vault", "./src/graphql"]);
 const root = [

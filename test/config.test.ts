@@ -7,7 +7,8 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Client as Postgres } from "pg";
-import { ConfigError, newSecretKey, readConfig, requiredByWorker, requiredInProduction, settings } from "../src/config.ts";
+import { ConfigError, newSecretKey, readConfig, requiredByWorker, requiredInProduction } from "../src/config.ts";
+import { settings } from "../src/settings.ts";
 import { createDatabase } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import type { ClamdAddress } from "../config.ts";
+import type { ClamdAddress } from "../setting-values.ts";
 
 /** No connection came about: whatever the file, nothing can be scanned for now. */
 export class ScannerAway extends Error {}

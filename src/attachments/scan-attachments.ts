@@ -1,5 +1,5 @@
 import { after, before, HOUR, MINUTE, SECOND } from "../clock.ts";
-import type { ClamdAddress } from "../config.ts";
+import type { ClamdAddress } from "../setting-values.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { readBlob } from "../vault/sealed-blob.ts";

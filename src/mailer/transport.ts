@@ -1,7 +1,8 @@
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { isIP } from "node:net";
 import { SECOND } from "../clock.ts";
-import type { MailSettings, SmtpServer } from "../config.ts";
+import type { MailSettings } from "../config.ts";
+import type { SmtpServer } from "../setting-values.ts";
 import type { MailFiles } from "./mail-files.ts";
 
 /** Connections of one process to the mail server. */

@@ -29,7 +29,9 @@ export function logUnexpected(log: Logger, error: unknown, facts: { requestId: s
 }
 
 function causeOf(error: unknown): unknown {
-  return error instanceof GraphQLError && error.originalError ? causeOf(error.originalError) : error;
+  if (error instanceof GraphQLError && error.originalError) return causeOf(error.originalError);
+  // What graphql-js makes of an error of another realm: tests run in one of their own, sockets outside of it.
+  return error instanceof Error && "thrownValue" in error ? error.thrownValue : error;
 }
 
 function coded({ path, locations }: GraphQLFormattedError, { code, message, ...details }: Problem): GraphQLFormattedError {

@@ -2,6 +2,7 @@ import { AccountKind } from "../../src/accounts/account.ts";
 import { MINUTE } from "../../src/clock.ts";
 import { encodeId } from "../../src/graphql/node-id.ts";
 import { record } from "../../src/ledger/record.ts";
+import { sealLedger } from "../../src/ledger/seal-ledger.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
 import { Client } from "../support/client.ts";
 import { deliver } from "../support/mail.ts";
@@ -49,8 +50,7 @@ beforeAll(async () => {
   app.clock.advance(30 * MINUTE);
   await deliver(erin, maria);
   await erin.client.send('mutation { signIn(input: { userId: "erin", password: "wrong" }) { __typename } }');
-  await sql(app, "select graphile_worker.add_job('seal-ledger')");
-  await app.runJobsOnce();
+  await sealLedger(app.ctx());
 });
 
 afterAll(() => app.close());

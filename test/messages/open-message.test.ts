@@ -166,15 +166,15 @@ describe("the sender's delivery", () => {
   test("turns OPENED for whoever opened, when they did, and the sender's mailbox is told", async () => {
     const own = sent(await sendMessage(erin, { to: [maria.address], cc: [frank.address] }));
     const sentAt = app.clock.now().toISOString();
-    const delivered = { status: "DELIVERED", route: "PORTAL", updatedAt: sentAt };
-    expect((await openMessage(erin, own.id)).recipients.map(({ delivery }) => delivery)).toEqual([delivered, delivered]);
+    const waiting = { status: "SENT", route: "PORTAL", updatedAt: sentAt };
+    expect((await openMessage(erin, own.id)).recipients.map(({ delivery }) => delivery)).toEqual([waiting, waiting]);
     app.clock.advance(HOUR);
     await openMessage(maria, (await newestOf(maria)).id);
     const opened = { status: "OPENED", route: "PORTAL", updatedAt: app.clock.now().toISOString() };
-    expect((await openMessage(erin, own.id)).recipients.map(({ delivery }) => delivery)).toEqual([opened, delivered]);
+    expect((await openMessage(erin, own.id)).recipients.map(({ delivery }) => delivery)).toEqual([opened, waiting]);
     app.clock.advance(HOUR);
     await openMessage(maria, (await newestOf(maria)).id);
-    expect((await openMessage(erin, own.id)).recipients.map(({ delivery }) => delivery)).toEqual([opened, delivered]);
+    expect((await openMessage(erin, own.id)).recipients.map(({ delivery }) => delivery)).toEqual([opened, waiting]);
     const { uuid } = decodeOwnedId("Message", own.id);
     const told = (await eventsOf(app, erin.mailboxKey)).filter(({ subject_id, action }) => subject_id === uuid && action === "delivery.opened");
     expect(told).toMatchObject([{ actor_id: maria.accountId }]);
@@ -204,7 +204,7 @@ describe("the sender's delivery", () => {
     const own = sent(await sendMessage(erin, { to: [maria.address] }));
     const { id } = await newestOf(maria);
     await maria.client.send("mutation ($id: ID!) { markRead(input: { messageIds: [$id] }) { __typename } }", { id });
-    expect((await openMessage(erin, own.id)).recipients).toMatchObject([{ delivery: { status: "DELIVERED" } }]);
+    expect((await openMessage(erin, own.id)).recipients).toMatchObject([{ delivery: { status: "SENT" } }]);
     await erin.client.send("mutation ($id: ID!) { deleteMessages(input: { messageIds: [$id] }) { __typename } }", { id: own.id });
     expect(await openMessage(maria, id)).toMatchObject({ isRead: true });
   });
@@ -215,7 +215,7 @@ describe("the sender's delivery", () => {
     await openMessage(frank, (await newestOf(frank, { mailboxId: team.mailboxId })).id);
     expect((await openMessage(maria, own.id)).recipients).toMatchObject([
       { address: team.address, delivery: { status: "OPENED" } },
-      { address: erin.address, delivery: { status: "DELIVERED" } },
+      { address: erin.address, delivery: { status: "SENT" } },
     ]);
   });
 });

@@ -6,7 +6,7 @@ import { MAX_CODE_TRIES } from "../../src/accounts/sign-in-with-code.ts";
 import { attemptRules } from "../../src/accounts/throttle.ts";
 import { defaultLimits, RETENTION_DAYS } from "../../src/limits.ts";
 import { operationLimits } from "../../src/server/operation-limits.ts";
-import { settings } from "../../src/config.ts";
+import { settings } from "../../src/settings.ts";
 import { WARNING_DAYS } from "../../src/retention/warn-of-expiry.ts";
 import { MAX_DAYS_AHEAD, MAX_DAYS_AT_ONCE } from "../../src/sandbox/advance-clock.ts";
 

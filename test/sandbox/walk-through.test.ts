@@ -2,7 +2,7 @@ import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import { parse } from "graphql";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { settings } from "../../src/config.ts";
+import { settings } from "../../src/settings.ts";
 import { startTestApp, type TestApp } from "../support/app.ts";
 import { Client, type Subscription } from "../support/client.ts";
 

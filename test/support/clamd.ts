@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
-import type { ClamdAddress } from "../../src/config.ts";
+import type { ClamdAddress } from "../../src/setting-values.ts";
 
 /** How a server behaves that is asked to scan: what it replies to the bytes it got, or what it does to the socket. */
 export type Behaviour = (socket: Socket, bytes: Buffer) => void;
