@@ -1,4 +1,5 @@
 import type { Participant } from "../messages/copy.ts";
+import { escapeHtml } from "../mailer/layout.ts";
 
 /** A message as the index lists it. */
 export interface IndexEntry {
@@ -87,8 +88,4 @@ function list(items: readonly string[]): string {
 
 function sizeOf(bytes: number): string {
   return bytes < 1024 ? `${bytes} bytes` : bytes < 1024 * 1024 ? `${Math.ceil(bytes / 1024)} KB` : `${(bytes / 1024 / 1024).toFixed(1)} MB`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
