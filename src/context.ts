@@ -132,7 +132,7 @@ export async function asConfirmedAdministrator(ctx: Ctx): Promise<ViewerCtx> {
  */
 export async function mustBeConfirmed({ db, clock, config, viewer }: ViewerCtx): Promise<void> {
   if (viewer.scopes) return;
-  const [confirmed] = await db.run(recentlyConfirmed, [viewer.sessionId, before(clock.now(), config.stepUpMinutes * MINUTE)]);
+  const [confirmed] = await db.run(recentlyConfirmed, [viewer.sessionId, before(clock.now(), config.stepUpMinutes * MINUTE), clock.now()]);
   if (confirmed === undefined)
     refuse(ProblemCode.STEP_UP_REQUIRED, "This needs a recent proof of who you are. Confirm it by confirmIdentity or sign in again, then try again.");
 }
@@ -140,7 +140,7 @@ export async function mustBeConfirmed({ db, clock, config, viewer }: ViewerCtx):
 const recentlyConfirmed = statement<{ id: string }>(
   "session-confirmed",
   `select s.id from sessions s join accounts a on a.id = s.account_id
-   where s.id = $1 and s.confirmed_at > $2 and (a.second_factor_at is null or s.second_factor_at is not null)`,
+   where s.id = $1 and s.confirmed_at > $2 and s.revoked_at is null and s.expires_at > $3 and a.disabled_at is null and (a.second_factor_at is null or s.second_factor_at is not null)`,
 );
 
 function hasViewer(ctx: Ctx): ctx is ViewerCtx {

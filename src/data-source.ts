@@ -58,6 +58,7 @@ const migrations = [
   migration("0015-factors", 1_765_065_600_000),
   migration("0016-single-sign-on", 1_765_152_000_000),
   migration("0017-tokens-and-people", 1_765_238_400_000),
+  migration("0018-short-passwords", 1_765_324_800_000),
 ];
 
 /** A request gives up after so long without an answer from PostgreSQL; together with the connection's own it stays under five seconds. */

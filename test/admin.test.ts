@@ -77,7 +77,7 @@ test("what cannot be done is said in one line, or with the list of what can", as
   await expect(admin("reset", "nobody")).rejects.toThrow("There is no account nobody.");
   await expect(admin("reset", "erin")).rejects.toThrow("erin is no administrator. An administrator can help them.");
   await expect(admin("reset", "gone")).rejects.toThrow("gone is disabled. Another administrator must enable the account first.");
-  await expect(admin("create", "--user-id", "x y", "--address", "x@insurer.example", "--name", "X")).rejects.toThrow("A user ID has 3 to 64");
+  await expect(admin("create", "--user-id", "x y", "--address", "x@insurer.example", "--name", "X")).rejects.toThrow("Choose a user ID of 3 to 64");
   await expect(admin("create", "--user-id", "xyz", "--address", "x@evil.example", "--name", "X")).rejects.toThrow("one of the organisation's own domains");
   for (const wrong of [
     ["delete", "x"],

@@ -1,6 +1,6 @@
 import { Field, ObjectType, registerEnumType } from "type-graphql";
 import { Column, Entity, PrimaryColumn } from "typeorm";
-import { Loader } from "../context.ts";
+import { type Ctx, Loader } from "../context.ts";
 import type { NodeKind } from "../graphql/node-id.ts";
 import { Node } from "../graphql/node.ts";
 import { Language } from "../mailer/language.ts";
@@ -63,6 +63,10 @@ export class Account extends Node {
   @Column("text", { name: "password_hash", nullable: true })
   passwordHash!: string | null;
 
+  /** Whether the password is good only beside a second factor. */
+  @Column("boolean", { name: "password_needs_factor" })
+  passwordNeedsFactor!: boolean;
+
   @Column("text")
   @Field(() => AccountKind, { description: "What this person is to the organisation." })
   kind!: AccountKind;
@@ -115,6 +119,11 @@ export class Account extends Node {
 
   @Column("timestamptz", { name: "disabled_at", nullable: true })
   disabledAt!: Date | null;
+}
+
+/** The words by which an account's owner knows our mail, from its row alone; null where none were chosen. */
+export async function phraseOf(ctx: Ctx, { uuid, phrase }: Pick<Account, "uuid" | "phrase">): Promise<string | null> {
+  return phrase && (await ctx.dataKeys.directory()).open<string>({ id: uuid, field: "phrase" }, phrase);
 }
 
 /** Accounts by their key; undefined where there is none. */

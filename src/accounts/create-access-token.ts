@@ -30,6 +30,7 @@ export async function createAccessToken(ctx: ViewerCtx, wanted: WantedToken): Pr
   });
   await inTransaction(ctx, async (ctx) => {
     await ctx.db.run(lockAccount, [accountId]);
+    await mustBeConfirmed(ctx); // Again, behind the lock: the session may have ended meanwhile, with all that it could leave behind
     const { n } = await ctx.db.one(countLiving, [accountId, now]);
     withinLimit(n + 1, MAX_ACCESS_TOKENS, "input", "Access tokens");
     await ctx.db.manager.insert(AccessToken, accessToken);

@@ -35,6 +35,7 @@ export async function createAccount(ctx: Ctx, person: NewAccount): Promise<Accou
     language,
     phrase: personalPhrase === null ? null : directory.seal({ id: uuid, field: "phrase" }, personalPhrase),
     secondFactorAt: null,
+    passwordNeedsFactor: false,
     createdAt: now,
     lastSignedInAt: null,
     previousSignInAt: null,

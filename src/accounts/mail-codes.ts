@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { before, DAY, HOUR } from "../clock.ts";
+import { before, DAY, MINUTE } from "../clock.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
@@ -8,8 +8,11 @@ import { Language } from "../mailer/language.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
 import { CODE_MINUTES, type CodePurpose, hashOfCode, hashOfToken, newToken } from "./validation.ts";
 
-/** Mails to one address for one purpose within an hour; what is asked for beyond them goes nowhere. */
-export const MAX_CODES_AN_HOUR = 5;
+/**
+ * Mails to one address for one purpose within the time that a code holds; what is asked for beyond them goes nowhere. So whoever
+ * was mailed so many has links that work, whoever asked for them.
+ */
+export const MAX_CODES = 5;
 
 const CODE_DIGITS = 8;
 const FORGET_AT_ONCE = 1000;
@@ -32,8 +35,8 @@ async function mailNext(ctx: Ctx): Promise<boolean> {
     const [request] = await ctx.db.run(nextRequest, [now]);
     if (request === undefined) return false;
     const { id, purpose, address, requestHash, expiresAt, language } = request;
-    const { mailed } = await ctx.db.one(recentlyMailed, [address, purpose, before(now, HOUR)]);
-    if (mailed >= MAX_CODES_AN_HOUR) {
+    const { mailed } = await ctx.db.one(recentlyMailed, [address, purpose, before(now, CODE_MINUTES * MINUTE)]);
+    if (mailed >= MAX_CODES) {
       await ctx.db.run(giveUp, [id, now]);
       return true;
     }

@@ -74,10 +74,11 @@ export function whyWeak(password: string, { userId, address, organisation, hasSe
   return weak(`${advice ?? "This would be guessed too soon."} Add words that do not belong together.`);
 }
 
-/** Refuses a password that would be guessed too easily. */
-export function mustBeStrong(password: string, owner: PasswordOwner, field = "password"): void {
+/** Refuses a password that would be guessed too easily. Returns whether it is good only beside the second factor that there is. */
+export function mustBeStrong(password: string, owner: PasswordOwner, field = "password"): { passwordNeedsFactor: boolean } {
   const problem = whyWeak(password, owner, field);
   if (problem) throw new Refusal(problem);
+  return { passwordNeedsFactor: owner.hasSecondFactor && whyWeak(password, { ...owner, hasSecondFactor: false }) !== null };
 }
 
 /** Each word once, by its best place in any list. */

@@ -26,16 +26,16 @@ export async function resetPassword(ctx: Ctx, { resetToken, code, token, newPass
   await countAttempts(ctx, { rule: "code/source", key: ctx.source }, { rule: "code/request", key: token ?? resetToken ?? "" });
   const validation = await findProved(ctx, "RESET", { asker: resetToken, code, token });
   const account = validation.accountId === null ? undefined : await accountByKey.load(ctx, validation.accountId);
-  if (account === undefined || account.disabledAt !== null) invalidCode();
+  if (account === undefined || account.disabledAt !== null || account.passwordHash === null) invalidCode();
   const { uuid, userId, address, language, personalPhrase } = account;
   const organisation = ctx.config.organisation.name;
-  mustBeStrong(newPassword, { userId, address, organisation, hasSecondFactor: await hasSecondFactor(ctx, uuid) }, "newPassword");
+  const strength = mustBeStrong(newPassword, { userId, address, organisation, hasSecondFactor: await hasSecondFactor(ctx, uuid) }, "newPassword");
   const passwordHash = await hashPassword(newPassword);
   const now = ctx.clock.now();
   await inTransaction(ctx, async (ctx) => {
     await redeem(ctx, validation);
     await takeBackAll(ctx, uuid);
-    await ctx.db.manager.update(Account, { uuid }, { passwordHash });
+    await ctx.db.manager.update(Account, { uuid }, { passwordHash, ...strength });
     await queueMail(ctx, { kind: "account-changed", address, language, data: { what: "PASSWORD" }, phrase: personalPhrase });
     await record(ctx, { action: "account.password-reset", actorId: uuid, subjectId: uuid });
     await endSessions(ctx, uuid);

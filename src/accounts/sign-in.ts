@@ -23,8 +23,14 @@ export async function signIn(outerCtx: Ctx, { deviceToken, ...input }: SignInInp
   const ctx = onDevice(outerCtx, deviceToken);
   const account = await proveOwner(ctx, input.userId, () => authenticatePassword(ctx, input));
   if (account === null) refuse(ProblemCode.INVALID_CREDENTIALS, "User ID and password do not match. Check both and try again.");
-  if (account.passwordHash !== null && isOutdated(account.passwordHash))
-    await ctx.db.manager.update(Account, { uuid: account.uuid }, { passwordHash: await hashPassword(input.password) });
+  if (account.passwordHash !== null && isOutdated(account.passwordHash)) await hashAnew(ctx, account, account.passwordHash, input.password);
   const gaveSecondFactor = await checkSecondFactor(ctx, account);
   return startSession(ctx, account, SignInMethod.PASSWORD, { gaveSecondFactor });
+}
+
+/** Replaces a hash of yesterday's strength, unless the password was changed meanwhile. */
+async function hashAnew(ctx: Ctx, account: Account, outdated: string, password: string): Promise<void> {
+  const passwordHash = await hashPassword(password);
+  const { affected } = await ctx.db.manager.update(Account, { uuid: account.uuid, passwordHash: outdated }, { passwordHash });
+  if (affected === 1) account.passwordHash = passwordHash;
 }

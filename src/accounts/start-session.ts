@@ -6,11 +6,11 @@ import { newId } from "../ids.ts";
 import { record } from "../ledger/record.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
 import { ProblemCode, refuse } from "../problem.ts";
-import type { Account } from "./account.ts";
+import { type Account, phraseOf } from "./account.ts";
 import { deviceKindOf } from "./device.ts";
 import { keepDeviceCookie, useDevice } from "./known-device.ts";
 import { countsAsTwoFactors, mustHaveSecondFactor } from "./second-factor-policy.ts";
-import { Session, type SignInMethod } from "./session.ts";
+import { Session, SignInMethod } from "./session.ts";
 
 const MAX_CLIENT_LENGTH = 200;
 
@@ -40,6 +40,7 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
   const sessionId = newId(now);
   const expiresAt = after(now, ctx.config.session.hours * HOUR);
   const { device, previousSignInAt } = await inTransaction(ctx, async (ctx) => {
+    await mustBeAsProved(ctx, account, method);
     const device = await useDevice(ctx, account);
     const session = {
       uuid: sessionId,
@@ -62,7 +63,8 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
     const isUnexpected = device.isNew && previousSignInAt !== null;
     if (isUnexpected) {
       const data = { at: now.toISOString(), ...deviceKindOf(ctx.client) };
-      await queueMail(ctx, { kind: "new-device", address: account.address, language: account.language, data });
+      const phrase = await phraseOf(ctx, account);
+      await queueMail(ctx, { kind: "new-device", address: account.address, language: account.language, data, phrase });
     }
     await record(
       ctx,
@@ -77,6 +79,24 @@ export async function startSession(ctx: Ctx, account: Account, method: SignInMet
   Object.assign(account, { lastSignedInAt: now, previousSignInAt });
   return { sessionId, token, expiresAt, account, deviceToken: device.token, isConfined };
 }
+
+/**
+ * Refuses when the account changed since its owner was proved: a sign-in that waited its turn must not outlive a new password,
+ * a new factor, or being disabled. Its row stays locked, so that whoever changes it comes before us or finds our session.
+ */
+async function mustBeAsProved(ctx: Ctx, { uuid, passwordHash, secondFactorAt }: Account, method: SignInMethod): Promise<void> {
+  const [now] = await ctx.db.run(lockAccount, [uuid]);
+  const isSame =
+    now?.disabledAt === null &&
+    (now.secondFactorAt === null) === (secondFactorAt === null) &&
+    (method !== SignInMethod.PASSWORD || now.passwordHash === passwordHash);
+  if (!isSame) refuse(ProblemCode.INVALID_CREDENTIALS, "This account has just changed. Sign in again.");
+}
+
+const lockAccount = statement<Pick<Account, "disabledAt" | "secondFactorAt" | "passwordHash">>(
+  "account-lock-to-sign-in",
+  `select disabled_at as "disabledAt", second_factor_at as "secondFactorAt", password_hash as "passwordHash" from accounts where id = $1 for no key update`,
+);
 
 const noteSignIn = statement<{ previousSignInAt: Date | null }>(
   "account-signed-in",

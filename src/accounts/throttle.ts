@@ -42,7 +42,7 @@ export const attemptRules = {
   "code/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "enrol/token": { free: 20 },
   "enrol/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
-  "reset/account": { free: 10 },
+  "reset/account": { free: 10, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "reset/source": { free: 50, forgetAfterMinutes: 60, longestDelaySeconds: 60 },
   "address/account": { free: 10 },
   "single-sign-on/source": { free: 1000, forgetAfterMinutes: 60, longestDelaySeconds: 60 },

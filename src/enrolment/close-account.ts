@@ -3,7 +3,7 @@ import { endAccessTokens } from "../accounts/end-access.ts";
 import { endSessions } from "../accounts/end-sessions.ts";
 import { mustHaveConfirmed } from "../accounts/must-have-confirmed.ts";
 import { takeBackAll } from "../accounts/validation.ts";
-import { inTransaction, type ViewerCtx } from "../context.ts";
+import { inTransaction, mustBeConfirmed, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
@@ -16,6 +16,7 @@ import { mustBeExternalPerson } from "./external-person.ts";
  */
 export async function closeAccount(ctx: ViewerCtx, { password }: { password: string }): Promise<Date> {
   mustBeExternalPerson(ctx);
+  await mustBeConfirmed(ctx);
   const { uuid, address, language, personalPhrase } = await mustHaveConfirmed(ctx, password, "password");
   const now = ctx.clock.now();
   await inTransaction(ctx, async (ctx) => {

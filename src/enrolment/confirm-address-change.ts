@@ -1,3 +1,5 @@
+import { endAccessTokens } from "../accounts/end-access.ts";
+import { endSessions } from "../accounts/end-sessions.ts";
 import { Account, accountByKey } from "../accounts/account.ts";
 import { countAttempts } from "../accounts/throttle.ts";
 import { findProved, invalidCode, redeem, takeBackAll } from "../accounts/validation.ts";
@@ -14,7 +16,7 @@ import { mustBeExternalPerson } from "./external-person.ts";
 
 /**
  * Makes the address that was mailed to the viewer's own. The mailbox of the old one stays theirs with its mail, the new one's
- * becomes theirs, too; both addresses are told. Resets that were mailed to the old one are void.
+ * becomes theirs, too; both addresses are told. Other sessions and access tokens end. Resets that were mailed to the old one are void.
  */
 export async function confirmAddressChange(ctx: ViewerCtx, { code, token }: { code: string | null; token: string | null }): Promise<Account> {
   mustBeExternalPerson(ctx);
@@ -35,6 +37,8 @@ export async function confirmAddressChange(ctx: ViewerCtx, { code, token }: { co
       const told = { kind: "account-changed", language: account.language, data: { what: "ADDRESS" }, phrase: account.personalPhrase } as const;
       for (const one of new Set([account.address, address])) await queueMail(ctx, { ...told, address: one });
       await record(ctx, { action: "account.address-changed", subjectId: accountId });
+      await endSessions(ctx, accountId, ctx.viewer.sessionId);
+      await endAccessTokens(ctx, accountId);
       const mailboxId = await openMailbox(ctx, { address, kind: MailboxKind.PERSON, displayName: account.displayName });
       await letIn(ctx, { mailboxId, accountId });
     }),

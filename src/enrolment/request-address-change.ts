@@ -1,7 +1,7 @@
 import { mustHaveConfirmed } from "../accounts/must-have-confirmed.ts";
 import { countAttempts } from "../accounts/throttle.ts";
 import { requestCode } from "../accounts/validation.ts";
-import type { ViewerCtx } from "../context.ts";
+import { mustBeConfirmed, type ViewerCtx } from "../context.ts";
 import { parseAddress } from "../mailboxes/address.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { mustBeExternal } from "./address-owner.ts";
@@ -16,6 +16,7 @@ export async function requestAddressChange(ctx: ViewerCtx, input: { address: str
   if (address === null)
     refuse(ProblemCode.INVALID_ADDRESS, "This address cannot receive mail as written. Write it like name@domain.example.", { field: "address" });
   mustBeExternal(ctx, address, "address");
+  await mustBeConfirmed(ctx);
   await mustHaveConfirmed(ctx, input.password, "password");
   return requestCode(ctx, { purpose: "CHANGE_ADDRESS", asker: accountId, address, accountId });
 }

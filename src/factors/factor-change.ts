@@ -1,4 +1,4 @@
-import type { Account } from "../accounts/account.ts";
+import { type Account, phraseOf } from "../accounts/account.ts";
 import { mustHaveSecondFactor } from "../accounts/second-factor-policy.ts";
 import { inTransaction, mustBeConfirmed, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
@@ -32,20 +32,21 @@ export async function changeFactors<T extends { uuid: string }>(ctx: ViewerCtx, 
     if (!hasFactor) {
       if (mustHaveSecondFactor(ctx.config, account.kind))
         refuse(ProblemCode.SECOND_FACTOR_REQUIRED, "You must have a second factor. Set up another one before you remove this.");
+      if (account.passwordNeedsFactor)
+        refuse(ProblemCode.WEAK_PASSWORD, "Your password is too short to stand alone. Choose a longer one first, then remove this.");
       await db.run(dropCodes, [viewer.accountId]);
     }
     await record(ctx, { action: change === "removed" ? "factor.removed" : "factor.added", subjectId: result.uuid, code: method });
     const { address, language } = account;
-    const directory = await ctx.dataKeys.directory();
-    const phrase = account.phrase && directory.open<string>({ id: viewer.accountId, field: "phrase" }, account.phrase);
+    const phrase = await phraseOf(ctx, { uuid: viewer.accountId, phrase: account.phrase });
     await queueMail(ctx, { kind: "factor-changed", address, language, data: { change, method }, phrase });
     return result;
   });
 }
 
-const lockAccount = statement<Pick<Account, "kind" | "address" | "language" | "phrase">>(
+const lockAccount = statement<Pick<Account, "kind" | "address" | "language" | "phrase" | "passwordNeedsFactor">>(
   "factors-lock",
-  "select kind, address, language, phrase from accounts where id = $1 and disabled_at is null for update",
+  'select kind, address, language, phrase, password_needs_factor as "passwordNeedsFactor" from accounts where id = $1 and disabled_at is null for update',
 );
 
 const settleAccount = statement<{ hasFactor: boolean }>(

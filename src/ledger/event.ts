@@ -22,6 +22,7 @@ export const actions = {
   "account.closed": "Somebody closed their account.",
   "session.ended": "A session was ended by its owner, or for the reason that `code` names.",
   "account.created": "An account was made; `code` says by what means.",
+  "account.kind-kept": "The last administrator lost their group at the identity provider and stayed one, since nobody could administer otherwise.",
   "identity.linked": "An identity at the organisation's identity provider was bound to an account; `code` says by which protocol.",
   "sign-in.refused": "The identity provider vouched for somebody who may not enter; `code` says why.",
   "session.confirmed": "Whoever uses a session proved again who they are; `code` says by what means.",

@@ -24,5 +24,9 @@ export async function verifyNotice(ctx: Ctx, text: string): Promise<NoticeVerifi
   return Object.assign(new NoticeVerification(), { sentByUs: at !== null, sentOn: at });
 }
 
-// One row, found or not.
-const noticeByReference = statement<{ at: Date | null }>("notice-by-reference", "select (select created_at from notices where reference = $1) as at");
+// One row, found or not. What was begun to be sent may have arrived although we do not know it yet; what waits cannot have.
+const noticeByReference = statement<{ at: Date | null }>(
+  "notice-by-reference",
+  `select (select case when m.attempts > 0 then coalesce(m.sent_at, n.created_at) end
+           from notices n join mails m on m.id = n.mail_id where n.reference = $1) as at`,
+);

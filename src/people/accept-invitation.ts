@@ -1,5 +1,6 @@
 import type { Account } from "../accounts/account.ts";
 import { hashPassword } from "../accounts/password.ts";
+import { parseUserId } from "../accounts/user-id-policy.ts";
 import { mustBeStrong } from "../accounts/password-policy.ts";
 import { countAttempts } from "../accounts/throttle.ts";
 import { type Ctx, inTransaction } from "../context.ts";
@@ -9,7 +10,6 @@ import type { Language } from "../mailer/language.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { isPending } from "./account-state.ts";
 import { invitationHash, placeholderUserId } from "./invitation.ts";
-import { parseUserId } from "./people-policy.ts";
 
 const MAX_PHRASE_LENGTH = 100;
 
@@ -49,17 +49,12 @@ export async function acceptInvitation(ctx: Ctx, { token, userId: wanted, passwo
   return userId;
 }
 
-/** An administrator made by the command line has a user ID already; everybody else chooses one. */
-function userIdOf({ accountId, userId }: { accountId: string; userId: string }, wanted: string | null): string {
-  const parsed = wanted === null ? null : parseUserId(wanted);
-  if (userId !== placeholderUserId(accountId)) {
-    if (wanted !== null && parsed !== userId) refuse(ProblemCode.INVALID_INPUT, "This account has a user ID already. Leave yours out.", { field: "userId" });
-    return userId;
-  }
-  return (
-    parsed ??
-    refuse(ProblemCode.INVALID_INPUT, "Choose a user ID of 3 to 64 letters, digits and . _ @ + - that begins with a letter or a digit.", { field: "userId" })
-  );
+/** An administrator made by the command line has a user ID already; everybody else chooses one, by the rule that holds for all. */
+function userIdOf({ accountId, userId, address }: { accountId: string; userId: string; address: string }, wanted: string | null): string {
+  if (userId === placeholderUserId(accountId)) return parseUserId(wanted ?? "", address);
+  if (wanted !== null && wanted.trim().toLowerCase() !== userId)
+    refuse(ProblemCode.INVALID_INPUT, "This account has a user ID already. Leave yours out.", { field: "userId" });
+  return userId;
 }
 
 function refuseLink(): never {

@@ -1,20 +1,19 @@
 import { AccountKind } from "../accounts/account.ts";
+import { parseUserId } from "../accounts/user-id-policy.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { Language } from "../mailer/language.ts";
 import { ProblemCode, refuse } from "../problem.ts";
 import { isPending } from "./account-state.ts";
 import { addEmployee, mustBeEmployee } from "./invite-employee.ts";
-import { parseUserId } from "./people-policy.ts";
 
 /** Makes the first administrator, for the operator; returns what the link carries. Refused while an administrator can sign in: they invite others. */
 export async function createFirstAdministrator(
   ctx: Ctx,
   wanted: { userId: string; address: string; displayName: string; language?: Language },
 ): Promise<string> {
-  const userId = parseUserId(wanted.userId);
-  if (userId === null) refuse(ProblemCode.INVALID_INPUT, "A user ID has 3 to 64 letters, digits and . _ @ + - and begins with a letter or a digit.");
   const employee = mustBeEmployee(ctx, { ...wanted, kind: AccountKind.ADMINISTRATOR, language: wanted.language ?? Language.EN });
+  const userId = parseUserId(wanted.userId, employee.address);
   return inTransaction(ctx, async (ctx) => {
     const [known] = await ctx.db.run(activeAdministrator);
     if (known !== undefined)

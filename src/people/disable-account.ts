@@ -1,6 +1,7 @@
 import { registerEnumType } from "type-graphql";
 import { type Account, accountByKey } from "../accounts/account.ts";
 import { endAccess } from "../accounts/end-access.ts";
+import { takeBackAll } from "../accounts/validation.ts";
 import { inTransaction, type ViewerCtx } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
@@ -37,6 +38,7 @@ export async function disableAccount(ctx: ViewerCtx, { accountId, reason }: { ac
     const disabled = await ctx.db.run(disable, [accountId, ctx.clock.now()]);
     if (disabled.length === 0) return mustExist(ctx, accountId);
     await endAccess(ctx, accountId);
+    await takeBackAll(ctx, accountId);
     await record(ctx, { action: "account.disabled", subjectId: accountId, code: reason });
   });
   return (await accountByKey.load(ctx, accountId)) ?? notFound("accountId");

@@ -5,7 +5,6 @@ import { isEmployeeAddress } from "../mailboxes/address.ts";
 /** The longest display name, in characters. */
 export const MAX_NAME_LENGTH = 100;
 
-const USER_ID = /^[a-z0-9][a-z0-9._@+-]{2,63}$/;
 /** Control characters, and those that make text run backwards or cannot be seen. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}]/u;
 /** What a spreadsheet takes for the beginning of a formula. */
@@ -15,12 +14,6 @@ const FORMULA = /^[=+\-@]/;
 export function parseDisplayName(text: string): string | null {
   const name = text.trim().replace(/ +/g, " ").normalize("NFC");
   return name === "" || [...name].length > MAX_NAME_LENGTH || UNSEEN.test(name) || FORMULA.test(name) ? null : name;
-}
-
-/** A user ID as it is kept, in lower case; null for one that is too short, too long, or holds other than letters, digits and `._@+-`. */
-export function parseUserId(text: string): string | null {
-  const userId = text.trim().toLowerCase();
-  return USER_ID.test(userId) ? userId : null;
 }
 
 /** Whether an account with this address may be of this kind: at one of our domains there are only employees, and employees only there. */

@@ -1,5 +1,6 @@
 import { AccountKind } from "../accounts/account.ts";
 import { endAccess } from "../accounts/end-access.ts";
+import { takeBackAll } from "../accounts/validation.ts";
 import { type Ctx, inTransaction } from "../context.ts";
 import { statement } from "../db/database.ts";
 import { removeAllFactors } from "../factors/remove-all-factors.ts";
@@ -18,6 +19,7 @@ export async function resetAdministrator(ctx: Ctx, userId: string): Promise<stri
     if (account.kind !== AccountKind.ADMINISTRATOR) refuse(ProblemCode.INVALID_INPUT, `${userId} is no administrator. An administrator can help them.`);
     if (account.isDisabled) refuse(ProblemCode.INVALID_INPUT, `${userId} is disabled. Another administrator must enable the account first.`);
     await endAccess(ctx, account.id);
+    await takeBackAll(ctx, account.id);
     await removeAllFactors(ctx, account.id);
     await ctx.db.run(forgetPassword, [account.id]);
     const [token = ""] = await issueInvitations(ctx, [account.id]);
@@ -31,4 +33,4 @@ const lockByUserId = statement<{ id: string; kind: AccountKind; isDisabled: bool
   `select id, kind, disabled_at is not null as "isDisabled" from accounts where user_id = $1 for no key update`,
 );
 
-const forgetPassword = statement("account-forget-password", "update accounts set password_hash = null where id = $1");
+const forgetPassword = statement("account-forget-password", "update accounts set password_hash = null, password_needs_factor = false where id = $1");

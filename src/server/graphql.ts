@@ -82,7 +82,7 @@ const introspectionFields = new Set(["__schema", "__type"]);
 
 /** Whether somebody who is not signed in may run this document. What does not parse is left to the parser to refuse. */
 export function isOpenToAnonymous(config: Config, query: unknown, operationName: unknown): boolean {
-  if (typeof query !== "string") return true;
+  if (typeof query !== "string") return !Array.isArray(query); // Several may be taken for one by whoever runs it; nothing else is run at all
   let document: DocumentNode;
   try {
     document = parse(query, { ...parseOptions, noLocation: true });

@@ -116,6 +116,8 @@ export async function createHttp({
     url: "/graphql",
     preHandler: async (request, reply) => {
       void reply.header("cache-control", "no-store");
+      // Those who read an address do not agree on what stands behind a #, which no client sends: we must not look at one query and run another.
+      if (request.raw.url?.includes("#")) refuse(ProblemCode.INVALID_INPUT, "The address must not hold a #.");
       const ctx = await authenticated(request, reply); // Here already: what goes wrong in Apollo's own hands is not logged
       if (!isMultipart(request)) return;
       signedIn(ctx);

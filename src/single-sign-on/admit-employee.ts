@@ -1,4 +1,6 @@
 import { Account, AccountKind, isEmployeeKind } from "../accounts/account.ts";
+import { endAccess, endAccessOfRole } from "../accounts/end-access.ts";
+import { otherAdministrators } from "../accounts/administrators.ts";
 import { createAccount } from "../accounts/create-account.ts";
 import type { OidcSettings, SamlSettings } from "../config.ts";
 import type { Ctx } from "../context.ts";
@@ -52,6 +54,7 @@ export async function shutOut(ctx: Ctx, claims: Claims, settings: OidcSettings |
   if (!account) return;
   if (settings.adminGroup !== null && account.kind === AccountKind.ADMINISTRATOR) await changeRole(ctx, account, AccountKind.EMPLOYEE);
   await endSessionsOf(ctx, account.uuid, "SHUT_OUT");
+  await endAccess(ctx, account.uuid);
 }
 
 /**
@@ -100,10 +103,15 @@ async function followAddress(ctx: Ctx, claims: Claims, account: Account, address
 }
 
 async function changeRole(ctx: Ctx, account: Account, kind: AccountKind): Promise<void> {
+  if (account.kind === AccountKind.ADMINISTRATOR && !(await otherAdministrators(ctx, account.uuid))) {
+    await record(ctx, { action: "account.kind-kept", actorId: null, subjectId: account.uuid });
+    return; // Nobody could administer any more: the provider's groups are mended first
+  }
   await ctx.db.manager.update(Account, { uuid: account.uuid }, { kind });
   account.kind = kind;
   await record(ctx, { action: "account.kind-changed", actorId: null, subjectId: account.uuid, code: kind });
   await endSessionsOf(ctx, account.uuid, "ROLE_CHANGED");
+  await endAccessOfRole(ctx, account.uuid);
 }
 
 async function followName(ctx: Ctx, account: Account, displayName: string): Promise<void> {

@@ -58,7 +58,8 @@ export function ownPath(returnTo: unknown, publicUrl: string): string {
   if (typeof returnTo !== "string" || !/^\/(?![/\\])[\x21-\x7e]*$/.test(returnTo) || returnTo.length > 500) return "/";
   const { origin } = new URL(publicUrl);
   const target = URL.canParse(returnTo, origin) ? new URL(returnTo, origin) : null;
-  return target?.origin === origin && !/^\/(sign-in|graphql)\b/.test(target.pathname) ? `${target.pathname}${target.search}${target.hash}` : "/";
+  // What dots were taken out of may begin with two slashes, which name another site.
+  return target?.origin === origin && !/^\/(\/|(sign-in|graphql)\b)/.test(target.pathname) ? `${target.pathname}${target.search}${target.hash}` : "/";
 }
 
 /** Claims hold an address alone: a name beside it could hide another. */

@@ -9,6 +9,8 @@ import { print } from "graphql";
 import { AccountKind } from "../../src/accounts/account.ts";
 import { attemptRules } from "../../src/accounts/throttle.ts";
 import { after, HOUR, SECOND } from "../../src/clock.ts";
+import { mailOutcomes } from "../../src/mail-outcomes.ts";
+import { sendMails } from "../../src/mailer/send-mails.ts";
 import { notifyRecipients } from "../../src/notifications/notify-recipients.ts";
 import { newReference, readReference } from "../../src/notifications/reference.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
@@ -17,9 +19,11 @@ import { deliver } from "../support/mail.ts";
 import { mailsTo } from "../support/mails.ts";
 import { employee, member, signedInPerson, type SignedInPerson } from "../support/people.ts";
 import { forgetAttempts } from "../support/signing-in.ts";
+import { SmtpSink } from "../support/smtp-sink.ts";
 import { eventsOf, sql } from "../support/sql.ts";
 import { send } from "../support/writing.ts";
 
+let sink: SmtpSink;
 let app: TestApp;
 let erin: SignedInPerson;
 let maria: SignedInPerson;
@@ -28,17 +32,28 @@ let reference: string;
 let messageId: string;
 
 beforeAll(async () => {
-  app = await startTestApp({ config: { session: { idleMinutes: 600, hours: 24 } } });
+  sink = await SmtpSink.start();
+  app = await startTestApp({ config: { session: { idleMinutes: 600, hours: 24 }, mail: sink.settings } });
   [erin, maria] = [await employee(app, "erin"), await member(app, "maria")];
   nobody = new Client(app.url);
   ({ id: messageId } = await deliver(erin, maria));
-  await app.runJobsOnce();
+  await notifyRecipients(app.ctx()); // Which queues the notice
   reference = await referenceIn(maria.address);
+  expect(await verify(reference)).toEqual({ sentByUs: false, sentOn: null }); // Nobody can have it yet
+  await sendQueued();
 });
 
-afterAll(() => app.close());
+afterAll(async () => {
+  await app.close();
+  await sink.close();
+});
 
 beforeEach(() => forgetAttempts(app));
+
+/** Sends what is queued. */
+async function sendQueued(): Promise<void> {
+  await sendMails(app.ctx(), new AbortController().signal, mailOutcomes);
+}
 
 async function referenceIn(address: string): Promise<string> {
   return ((await mailsTo(app, address)).at(-1)?.data as { reference: string }).reference;
@@ -133,6 +148,7 @@ test("of a message that was told of together with others, the digest's reference
     const digest = await referenceIn(olga.address);
     expect((await olga.client.run(MessageReferenceDocument, { id: second.id })).message?.reference).toBe(digest);
     expect((await olga.client.run(MessageReferenceDocument, { id: first.id })).message?.reference).not.toBe(digest);
+    await sendQueued();
     expect(await verify(digest)).toEqual({ sentByUs: true, sentOn: after(START, HOUR).toISOString() });
   } finally {
     app.clock.moveTo(START);

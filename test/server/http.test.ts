@@ -1,4 +1,5 @@
 import { createConnection } from "node:net";
+import { text } from "node:stream/consumers";
 import { serverAudits } from "graphql-http";
 import { print } from "graphql";
 import { SignOutDocument } from "../../operations/generated/operations.ts";
@@ -123,6 +124,15 @@ describe("another site's page, in the browser of somebody signed in,", () => {
     expect(await response.text()).not.toContain('"data"');
     expect([400, 415]).toContain(response.status);
     expect(await viewerBy({ cookie })).toBe("maria");
+  });
+
+  test("an address with a # in it, which its readers would take apart differently, runs nothing", async () => {
+    const socket = createConnection(Number(new URL(app.url).port), "127.0.0.1");
+    const query = encodeURIComponent("{ __schema { queryType { name } } }");
+    socket.write(`GET /graphql?query=${query}#&query=x HTTP/1.1\r\nHost: localhost\r\nApollo-Require-Preflight: 1\r\nConnection: close\r\n\r\n`);
+    const answer = await text(socket);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).not.toContain("queryType");
   });
 
   test("cannot ask by a link for a mutation even with our header, while a page of ours can read so, and sign out by JSON", async () => {

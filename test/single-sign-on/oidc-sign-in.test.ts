@@ -72,6 +72,8 @@ describe("an employee who signs in with the organisation's provider", () => {
       "/\\evil.example",
       "/\t/evil.example",
       "javascript:alert(1)",
+      "/..//evil.example",
+      "/.//evil.example/x",
       "/sign-in/oidc",
       "@evil.example",
       "",
@@ -178,6 +180,10 @@ describe("groups", () => {
     expect(await kindOf(administrator)).toBe("ADMINISTRATOR");
 
     known("ada", { groups: ["staff", "mailbox-admins-of-old"] });
+    expect(await kindOf(await signedIn("ada"))).toBe("ADMINISTRATOR"); // The last one: somebody must be able to mend it
+    expect(await actionsAbout("ada@insurer.example")).toContain("account.kind-kept ");
+    known("amy", { groups: ["mailbox-admins"] });
+    await signedIn("amy");
     const again = await signedIn("ada");
     expect(await kindOf(again)).toBe("EMPLOYEE");
     for (const ended of [administrator, stillAdministrator]) expect(await kindOf(ended)).toBeUndefined();
