@@ -119,6 +119,13 @@ export function asAdministrator(ctx: Ctx): ViewerCtx {
   refuse(ProblemCode.FORBIDDEN, "Only an administrator may do this. Ask one of yours.");
 }
 
+/** The context of a signed-in viewer who has just proved who they are; refuses everybody else. */
+export async function signedInAndConfirmed(ctx: Ctx): Promise<ViewerCtx> {
+  const viewerCtx = signedIn(ctx);
+  await mustBeConfirmed(viewerCtx);
+  return viewerCtx;
+}
+
 /** The same for what only an administrator may do who has just proved who they are. */
 export async function asConfirmedAdministrator(ctx: Ctx): Promise<ViewerCtx> {
   const viewerCtx = asAdministrator(ctx);

@@ -1,5 +1,5 @@
 import { Arg, Ctx as Context, Field, ID, InputType, Mutation, ObjectType, Query, Resolver, Root, Subscription } from "type-graphql";
-import { type Ctx, mustBeConfirmed, signedIn } from "../context.ts";
+import { type Ctx, signedIn, signedInAndConfirmed } from "../context.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { decodeId, decodeOwnedId } from "../graphql/node-id.ts";
 import { type SubscriptionCtx, untilReturned } from "../graphql/subscription.ts";
@@ -46,9 +46,7 @@ export class ExportResolver {
   })
   async exportMessages(@Context() ctx: Ctx, @Arg("input", () => ExportMessagesInput, { description: "What to take along." }) input: ExportMessagesInput) {
     return orProblem(ctx, async () => {
-      const viewerCtx = signedIn(ctx);
-      await mustBeConfirmed(viewerCtx);
-      const made = await exportMessages(viewerCtx, { wanted: wantedBy(input), idempotencyKey: input.idempotencyKey ?? null });
+      const made = await exportMessages(await signedInAndConfirmed(ctx), { wanted: wantedBy(input), idempotencyKey: input.idempotencyKey ?? null });
       return Object.assign(new ExportMessagesPayload(), { export: made });
     });
   }

@@ -1,6 +1,6 @@
 import { Arg, Args, Ctx as Context, Field, FieldResolver, ID, InputType, Mutation, ObjectType, Query, Resolver, Root } from "type-graphql";
 import { accountByKey } from "../accounts/account.ts";
-import { type Ctx, signedIn } from "../context.ts";
+import { type Ctx, signedIn, signedInAndConfirmed } from "../context.ts";
 import { type Connection, ConnectionArgs, connectionOf } from "../graphql/connection.ts";
 import { orProblem, resultOf } from "../graphql/mutation-result.ts";
 import { decodeId } from "../graphql/node-id.ts";
@@ -62,12 +62,16 @@ export class HoldResolver {
 
   @Mutation(() => PlaceHoldResult, { description: "Keeps a message, or all messages of a thread and those to come, until an instant. Only for staff." })
   async placeHold(@Context() ctx: Ctx, @Arg("input", () => PlaceHoldInput, { description: "The hold." }) { note, ...input }: PlaceHoldInput) {
-    return orProblem(ctx, async () => Object.assign(new PlaceHoldPayload(), { hold: await placeHold(signedIn(ctx), { ...input, note: note ?? null }) }));
+    return orProblem(ctx, async () =>
+      Object.assign(new PlaceHoldPayload(), { hold: await placeHold(await signedInAndConfirmed(ctx), { ...input, note: note ?? null }) }),
+    );
   }
 
   @Mutation(() => LiftHoldResult, { description: "Ends a hold. Only for whoever placed it, and administrators." })
   async liftHold(@Context() ctx: Ctx, @Arg("input", () => LiftHoldInput, { description: "Which." }) { holdId }: LiftHoldInput) {
-    return orProblem(ctx, async () => Object.assign(new LiftHoldPayload(), { hold: await liftHold(signedIn(ctx), decodeId("Hold", holdId, "holdId")) }));
+    return orProblem(ctx, async () =>
+      Object.assign(new LiftHoldPayload(), { hold: await liftHold(await signedInAndConfirmed(ctx), decodeId("Hold", holdId, "holdId")) }),
+    );
   }
 
   @FieldResolver(() => Participant, { description: "Who placed it." })

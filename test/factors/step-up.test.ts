@@ -3,6 +3,7 @@ import {
   AdvanceClockDocument,
   BeginPasskeyRegistrationDocument,
   BeginTotpSetupDocument,
+  ChangePasswordDocument,
   ConfirmIdentityDocument,
   type ConfirmIdentityInput,
   ExportMessagesDocument,
@@ -16,7 +17,9 @@ import { startTestApp, type TestApp } from "../support/app.ts";
 import { Authenticator } from "../support/authenticator.ts";
 import { Client } from "../support/client.ts";
 import { addPasskey, addTotp, beginPasskeyRegistration, clientOf, passkeyAnswer, signInAs } from "../support/factors.ts";
-import { createPerson, member, PASSWORD, signedInPerson, type SignedInPerson } from "../support/people.ts";
+import { deliver, newestOf } from "../support/mail.ts";
+import { placeHold, tryHold, tryLift } from "../support/holds.ts";
+import { createPerson, employee, member, PASSWORD, signedInPerson, type SignedInPerson } from "../support/people.ts";
 import { eventsOf } from "../support/sql.ts";
 
 let app: TestApp;
@@ -57,6 +60,30 @@ test("ten minutes after signing in an export needs a new proof, which is good fo
 
   const confirmed = (await eventsOf(app)).filter(({ action, actor_id }) => action === "session.confirmed" && actor_id === accountId);
   expect(confirmed).toMatchObject([{ code: "PASSWORD", subject_id: expect.any(String) }]);
+});
+
+test("so does placing or lifting a hold", async () => {
+  const [staff, otto] = [await employee(app, "hilda"), await member(app, "otto")];
+  await deliver(staff, otto);
+  const { id } = await newestOf(staff, { folder: "SENT" });
+  const hold = await placeHold(staff, id);
+  app.clock.advance(10 * MINUTE);
+  expect(await tryHold(staff, id)).toMatchObject(stepUp);
+  expect(await tryLift(staff, hold)).toMatchObject(stepUp);
+  await confirm(staff.client, { password: PASSWORD });
+  expect(await tryLift(staff, hold)).toMatchObject({ hold: { id: hold } });
+});
+
+test("a password that is good only beside a second factor keeps the last one", async () => {
+  const kim = await member(app, "kim");
+  await addTotp(app, kim.client);
+  await confirm(kim.client, { password: PASSWORD });
+  const change = { input: { currentPassword: PASSWORD, newPassword: "tv8 kqz!" } };
+  expect((await kim.client.run(ChangePasswordDocument, change)).changePassword).toHaveProperty("changedAt");
+  expect((await kim.client.run(RemoveTotpDocument, {})).removeTotp).toMatchObject({ code: "WEAK_PASSWORD" });
+  const longer = { input: { currentPassword: "tv8 kqz!", newPassword: "blue kettle runs north" } };
+  expect((await kim.client.run(ChangePasswordDocument, longer)).changePassword).toHaveProperty("changedAt");
+  expect((await kim.client.run(RemoveTotpDocument, {})).removeTotp).toHaveProperty("removedAt");
 });
 
 test("whoever has a second factor gives it with the password, or a passkey instead of both", async () => {

@@ -31,7 +31,7 @@ let maria: SignedInPerson;
 let ada: SignedInPerson;
 
 beforeEach(async () => {
-  app = await startTestApp({ config: { session } });
+  app = await startTestApp({ config: { session, stepUpMinutes: 1_000_000 } });
   [erin, maria, ada] = [await employee(app, "erin"), await member(app, "maria"), await signedInPerson(app, "ada", AccountKind.ADMINISTRATOR)];
 });
 
