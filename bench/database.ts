@@ -94,7 +94,7 @@ async function seedAnew(directory: string, size: Size, version: string, tell: (l
 async function forgetEarlierRuns(url: string, seededAt: Date): Promise<void> {
   const newest = after(seededAt, 1);
   await withClient(url, async (client) => {
-    await client.query("truncate sessions, idempotency_keys, outbox");
+    await client.query("truncate sessions, idempotency_keys, outbox cascade");
     await client.query("delete from messages where id >= $1", [firstIdAt(newest)]);
     await client.query("delete from recipients where message_id >= $1", [firstIdAt(newest)]);
     await client.query("delete from copies where message_id >= $1", [firstIdAt(newest)]);
@@ -114,8 +114,9 @@ export async function openSessions(url: string, { mailboxes }: Size, now: Date):
   const everybody = Array.from({ length: mailboxes + 1 }, (_, n) => n);
   await withClient(url, (client) =>
     client.query(
-      `insert into sessions (id, account_id, token_hash, client, created_at, last_used_at, expires_at)
-       select id, account_id, token_hash, 'bench', $4, $4, $5 from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as s (id, account_id, token_hash)`,
+      // As if begun with a second factor: staff without one would only be let in to set one up.
+      `insert into sessions (id, account_id, token_hash, client, created_at, last_used_at, expires_at, confirmed_at, second_factor_at)
+       select id, account_id, token_hash, 'bench', $4, $4, $5, $4, $4 from unnest($1::uuid[], $2::uuid[], $3::bytea[]) as s (id, account_id, token_hash)`,
       [
         everybody.map(() => newId(now)),
         everybody.map(accountKey),

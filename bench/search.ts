@@ -140,7 +140,7 @@ async function prepare(database: Database, url: string, copies: number, now: Dat
   admin.pathname = "/template1";
   const isReady = await withClient(url, (client) => client.query("select from bench.searchable")).catch(() => null);
   if (isReady) {
-    await withClient(url, (client) => client.query("truncate sessions"));
+    await withClient(url, (client) => client.query("truncate sessions cascade"));
     await openSessions(url, { messages: copies, mailboxes: 1 }, now);
     return "";
   }

@@ -164,6 +164,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const publicUrl = read("PUBLIC_URL", settings.PUBLIC_URL, null);
   const sandbox = read("SANDBOX", settings.SANDBOX, false);
   if (sandbox && env.NODE_ENV === "production") faults.push("SANDBOX must not be 1 in production");
+  const requireSecondFactor = read("REQUIRE_SECOND_FACTOR", settings.REQUIRE_SECOND_FACTOR, null) ?? (demo ? "nobody" : "staff");
+  if (requireSecondFactor === "nobody" && env.NODE_ENV === "production") faults.push("REQUIRE_SECOND_FACTOR must not be nobody in production");
   const parts = read("PARTS", settings.PARTS, []);
   const demoPassword = read("DEMO_PASSWORD", settings.DEMO_PASSWORD, "");
   const keyring = read("KEYRING", settings.KEYRING, null);
@@ -250,7 +252,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     enrolmentKind: read("ENROLMENT_KIND", settings.ENROLMENT_KIND, "MEMBER"),
     session: { idleMinutes: read("SESSION_IDLE_MINUTES", settings.SESSION_IDLE_MINUTES, 1), hours: read("SESSION_HOURS", settings.SESSION_HOURS, 1) },
     emailCodes: read("EMAIL_CODES", settings.EMAIL_CODES, false),
-    requireSecondFactor: read("REQUIRE_SECOND_FACTOR", settings.REQUIRE_SECOND_FACTOR, null) ?? (demo ? "nobody" : "staff"),
+    requireSecondFactor,
     stepUpMinutes: read("STEP_UP_MINUTES", settings.STEP_UP_MINUTES, 1),
     introspection: read("INTROSPECTION", settings.INTROSPECTION, null) ?? (demo ? "everyone" : "signed-in"),
     parts,

@@ -77,10 +77,10 @@ export const settings = {
   EMAIL_CODES: setting("0", "`1` lets external people without a second factor sign in by a code sent to their address", flag),
   REQUIRE_SECOND_FACTOR: setting(
     "",
-    "who must have a second factor: `staff` (employees and administrators; production), `everyone` or `nobody` (demo)",
+    "who must have a second factor: `staff` (employees and administrators; production), `everyone`, or `nobody` (demo; refused in production)",
     optional(oneOf("staff", "everyone", "nobody")),
   ),
-  STEP_UP_MINUTES: setting("10", "exports and administration need a proof of who asks that is not older", integer(1, 1_440)),
+  STEP_UP_MINUTES: setting("10", "exports, holds and administration need a proof of who asks that is not older", integer(1, 1_440)),
   INTROSPECTION: setting(
     "",
     "who may introspect the schema: `everyone` (demo), `signed-in` (production) or `nobody`",

@@ -314,6 +314,13 @@ test("a sandbox is what says so, with or without a database of its own, but neve
   expect(faultsOf({ ...production, SANDBOX: "1" })).toEqual(["SANDBOX must not be 1 in production"]);
 });
 
+test("employees and administrators have a second factor in production, whatever is set", () => {
+  expect(readConfig({}).requireSecondFactor).toBe("nobody");
+  expect(readConfig(production).requireSecondFactor).toBe("staff");
+  expect(readConfig({ ...production, REQUIRE_SECOND_FACTOR: "everyone" }).requireSecondFactor).toBe("everyone");
+  expect(faultsOf({ ...production, REQUIRE_SECOND_FACTOR: "nobody" })).toEqual(["REQUIRE_SECOND_FACTOR must not be nobody in production"]);
+});
+
 test("the README's table of settings has each with its default and its meaning, and no other", () => {
   const rows = readFileSync(path.join(root, "README.md"), "utf8").matchAll(/^\| `([A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$/gm);
   const described = [...rows].map(([, name, fallback = "", about]) => ({ name, default: fallback, about }));
