@@ -19,7 +19,7 @@ let erin: SignedInPerson;
 let maria: SignedInPerson;
 
 beforeEach(async () => {
-  app = await startTestApp({ config: { session } });
+  app = await startTestApp({ config: { session, stepUpMinutes: 1_000_000 } });
   [erin, maria] = [await employee(app, "erin"), await member(app, "maria")];
 });
 
