@@ -2,8 +2,7 @@ import { inTransaction, type ViewerCtx } from "../context.ts";
 import { record } from "../ledger/record.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
 import { Account } from "./account.ts";
-import { endAccessTokens } from "./end-access.ts";
-import { endSessions } from "./end-sessions.ts";
+import { endAccessTokens, endSessions } from "./end-access.ts";
 import { mustHaveConfirmed } from "./must-have-confirmed.ts";
 import { mustBeStrong } from "./password-policy.ts";
 import { hashPassword } from "./password.ts";
@@ -22,7 +21,7 @@ export async function changePassword(ctx: ViewerCtx, input: { currentPassword: s
     await takeBackAll(ctx, uuid);
     await queueMail(ctx, { kind: "account-changed", address, language, data: { what: "PASSWORD" }, phrase: personalPhrase });
     await record(ctx, { action: "account.password-changed", subjectId: uuid });
-    await endSessions(ctx, uuid, ctx.viewer.sessionId);
+    await endSessions(ctx, uuid, { except: ctx.viewer.sessionId });
     await endAccessTokens(ctx, uuid);
   });
   return now;

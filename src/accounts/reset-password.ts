@@ -2,8 +2,7 @@ import { type Ctx, inTransaction } from "../context.ts";
 import { record } from "../ledger/record.ts";
 import { queueMail } from "../mailer/queue-mail.ts";
 import { Account, accountByKey } from "./account.ts";
-import { endAccessTokens } from "./end-access.ts";
-import { endSessions } from "./end-sessions.ts";
+import { endAccess } from "./end-access.ts";
 import { mustBeStrong } from "./password-policy.ts";
 import { hashPassword } from "./password.ts";
 import { hasSecondFactor } from "./second-factor.ts";
@@ -38,8 +37,7 @@ export async function resetPassword(ctx: Ctx, { resetToken, code, token, newPass
     await ctx.db.manager.update(Account, { uuid }, { passwordHash, ...strength });
     await queueMail(ctx, { kind: "account-changed", address, language, data: { what: "PASSWORD" }, phrase: personalPhrase });
     await record(ctx, { action: "account.password-reset", actorId: uuid, subjectId: uuid });
-    await endSessions(ctx, uuid);
-    await endAccessTokens(ctx, uuid);
+    await endAccess(ctx, uuid, { actorId: uuid });
   });
   return now;
 }

@@ -4,7 +4,7 @@ import { statement } from "../db/database.ts";
 import { record } from "../ledger/record.ts";
 import { notFound } from "../problem.ts";
 import { DEVICE_DAYS } from "./known-device.ts";
-import { sayEnded } from "./revoke-session.ts";
+import { tellEnded } from "./end-access.ts";
 
 /** Forgets one of the viewer's own devices and ends its sessions, everywhere within two seconds. Signing in there again is as on a new one. */
 export async function revokeDevice(ctx: ViewerCtx, deviceId: string): Promise<Date> {
@@ -13,7 +13,7 @@ export async function revokeDevice(ctx: ViewerCtx, deviceId: string): Promise<Da
     if ((await ctx.db.run(forgetDevice, [deviceId, ctx.viewer.accountId, now])).length === 0) notFound("deviceId");
     const ended = await ctx.db.run(endSessionsOfDevice, [deviceId, now]);
     await record(ctx, { action: "device.revoked", subjectId: deviceId });
-    await sayEnded(ctx, ended);
+    await tellEnded(ctx, ended);
     return ended;
   });
   if (ended.some(({ id }) => id === ctx.viewer.sessionId)) ctx.setSessionCookie(null, now);

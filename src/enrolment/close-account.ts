@@ -1,6 +1,5 @@
 import { Account } from "../accounts/account.ts";
-import { endAccessTokens } from "../accounts/end-access.ts";
-import { endSessions } from "../accounts/end-sessions.ts";
+import { endAccess } from "../accounts/end-access.ts";
 import { mustHaveConfirmed } from "../accounts/must-have-confirmed.ts";
 import { takeBackAll } from "../accounts/validation.ts";
 import { inTransaction, mustBeConfirmed, type ViewerCtx } from "../context.ts";
@@ -26,8 +25,7 @@ export async function closeAccount(ctx: ViewerCtx, { password }: { password: str
     await takeBackAll(ctx, uuid);
     await queueMail(ctx, { kind: "account-changed", address, language, data: { what: "CLOSED" }, phrase: personalPhrase });
     await record(ctx, { action: "account.closed", subjectId: uuid });
-    await endSessions(ctx, uuid);
-    await endAccessTokens(ctx, uuid);
+    await endAccess(ctx, uuid);
   });
   ctx.setSessionCookie(null, now);
   return now;

@@ -1,5 +1,4 @@
-import { endAccessTokens } from "../accounts/end-access.ts";
-import { endSessions } from "../accounts/end-sessions.ts";
+import { endAccessTokens, endSessions } from "../accounts/end-access.ts";
 import { Account, accountByKey } from "../accounts/account.ts";
 import { countAttempts } from "../accounts/throttle.ts";
 import { findProved, invalidCode, redeem, takeBackAll } from "../accounts/validation.ts";
@@ -37,7 +36,7 @@ export async function confirmAddressChange(ctx: ViewerCtx, { code, token }: { co
       const told = { kind: "account-changed", language: account.language, data: { what: "ADDRESS" }, phrase: account.personalPhrase } as const;
       for (const one of new Set([account.address, address])) await queueMail(ctx, { ...told, address: one });
       await record(ctx, { action: "account.address-changed", subjectId: accountId });
-      await endSessions(ctx, accountId, ctx.viewer.sessionId);
+      await endSessions(ctx, accountId, { except: ctx.viewer.sessionId });
       await endAccessTokens(ctx, accountId);
       const mailboxId = await openMailbox(ctx, { address, kind: MailboxKind.PERSON, displayName: account.displayName });
       await letIn(ctx, { mailboxId, accountId });

@@ -10,7 +10,6 @@ import { record } from "../ledger/record.ts";
 import { Language } from "../mailer/language.ts";
 import { MailboxKind } from "../mailboxes/mailbox.ts";
 import { letIn, openMailbox } from "../mailboxes/open-mailbox.ts";
-import { endSessionsOf } from "./end-sessions.ts";
 import { Identity } from "./identity.ts";
 import { admissionOf, type Claims, displayNameOf, type EntryRefusal } from "./single-sign-on-policy.ts";
 
@@ -53,8 +52,7 @@ export async function shutOut(ctx: Ctx, claims: Claims, settings: OidcSettings |
   const account = identity && (await ctx.db.manager.findOneBy(Account, { uuid: identity.accountId }));
   if (!account) return;
   if (settings.adminGroup !== null && account.kind === AccountKind.ADMINISTRATOR) await changeRole(ctx, account, AccountKind.EMPLOYEE);
-  await endSessionsOf(ctx, account.uuid, "SHUT_OUT");
-  await endAccess(ctx, account.uuid);
+  await endAccess(ctx, account.uuid, { actorId: null, code: "SHUT_OUT" });
 }
 
 /**
@@ -110,8 +108,7 @@ async function changeRole(ctx: Ctx, account: Account, kind: AccountKind): Promis
   await ctx.db.manager.update(Account, { uuid: account.uuid }, { kind });
   account.kind = kind;
   await record(ctx, { action: "account.kind-changed", actorId: null, subjectId: account.uuid, code: kind });
-  await endSessionsOf(ctx, account.uuid, "ROLE_CHANGED");
-  await endAccessOfRole(ctx, account.uuid);
+  await endAccessOfRole(ctx, account.uuid, { actorId: null, code: "ROLE_CHANGED" });
 }
 
 async function followName(ctx: Ctx, account: Account, displayName: string): Promise<void> {

@@ -1,35 +1,21 @@
+import { tellEnded } from "../accounts/end-access.ts";
 import type { Ctx } from "../context.ts";
 import { statement } from "../db/database.ts";
-import { topicOfSession } from "../ledger/bus.ts";
-import { record } from "../ledger/record.ts";
 
-/** Ends all living sessions of an account, in the caller's transaction; their sockets close on every node after its commit. */
-export async function endSessionsOf(ctx: Ctx, accountId: string, code: string): Promise<void> {
-  await noteEnds(ctx, await ctx.db.run(endOfAccount, [accountId, ctx.clock.now()]), code);
-}
+const byProvider = { actorId: null, code: "SINGLE_LOGOUT" } as const;
 
 /**
  * Ends, in the caller's transaction, the sessions that an identity began: those which the provider calls by one of these
  * names, or all where it names none.
  */
 export async function endSessionsOfIdentity(ctx: Ctx, identity: { issuer: string; subject: string }, nameHashes: readonly Buffer[] | null): Promise<void> {
-  await noteEnds(ctx, await ctx.db.run(endOfIdentity, [identity.issuer, identity.subject, nameHashes, ctx.clock.now()]), "SINGLE_LOGOUT");
+  await tellEnded(ctx, await ctx.db.run(endOfIdentity, [identity.issuer, identity.subject, nameHashes, ctx.clock.now()]), byProvider);
 }
 
 /** Ends, in the caller's transaction, the session which the provider calls by this name. */
 export async function endSessionByName(ctx: Ctx, nameHash: Buffer): Promise<void> {
-  await noteEnds(ctx, await ctx.db.run(endByName, [nameHash, ctx.clock.now()]), "SINGLE_LOGOUT");
+  await tellEnded(ctx, await ctx.db.run(endByName, [nameHash, ctx.clock.now()]), byProvider);
 }
-
-async function noteEnds(ctx: Ctx, ended: readonly { id: string }[], code: string): Promise<void> {
-  await record(ctx, ...ended.map(({ id }) => ({ action: "session.ended" as const, actorId: null, subjectId: id, code })));
-  for (const { id } of ended) ctx.transaction?.topics.add(topicOfSession(id));
-}
-
-const endOfAccount = statement<{ id: string }>(
-  "single-sign-on-end-account",
-  "update sessions set revoked_at = $2 where account_id = $1 and revoked_at is null and expires_at > $2 returning id",
-);
 
 const endOfIdentity = statement<{ id: string }>(
   "single-sign-on-end-identity",

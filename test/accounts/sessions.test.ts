@@ -7,7 +7,7 @@ import {
   SignOutDocument,
   ViewerDocument,
 } from "../../operations/generated/operations.ts";
-import { endSessionsOf } from "../../src/accounts/revoke-session.ts";
+import { endSessions } from "../../src/accounts/end-access.ts";
 import { HOUR } from "../../src/clock.ts";
 import { decodeAnyId } from "../../src/graphql/node-id.ts";
 import { START, startTestApp, type TestApp } from "../support/app.ts";
@@ -55,7 +55,7 @@ const endings: Record<string, (person: TestPerson, session: Client, another: Cli
   },
   "ending all others": async (_person, _session, another) => another.run(RevokeOtherSessionsDocument, {}),
   "what a new password does": async ({ accountId }, _session, another) => {
-    return endSessionsOf(app.ctx(), accountId, await keyOfCurrent(another));
+    return endSessions(app.ctx(), accountId, { except: await keyOfCurrent(another) });
   },
   "disabling the account": async ({ accountId }) => sql(app, "update accounts set disabled_at = $1 where id = $2", [app.clock.now(), accountId]),
 };

@@ -68,6 +68,7 @@ describe("disabling an account", () => {
     for (const reason of ["COMPROMISED", "MISUSE"] as const) expect(await disable(ada, person, reason)).toMatchObject({ account: { state: "DISABLED" } });
     for (let n = 0; n < 2; n += 1) await ada.client.run(EnableAccountDocument, input(person));
     expect((await eventsOf(app)).slice(known)).toEqual([
+      { action: "session.ended", actor_id: ada.accountId, subject_id: expect.any(String), message_id: null, code: null },
       { action: "account.disabled", actor_id: ada.accountId, subject_id: person.accountId, message_id: null, code: "COMPROMISED" },
       { action: "account.enabled", actor_id: ada.accountId, subject_id: person.accountId, message_id: null, code: null },
     ]);
